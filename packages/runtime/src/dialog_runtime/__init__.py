@@ -1,0 +1,1 @@
+"""What every dialog-sip service needs round its logic: config, bus, clock, health, metrics, logging."""

@@ -1,0 +1,1 @@
+"""Embedded Kafka and PostgreSQL, a small PBX with test phones; behind `dialog-sip up`."""

@@ -1,0 +1,1 @@
+"""The events of the dialog-sip bus: pydantic models, CloudEvents codec, topic table."""

@@ -1,0 +1,1 @@
+"""Joins SIP dialogs and WebRTC sessions, both directions."""

@@ -1,0 +1,1 @@
+"""Web page (phone, registrations, calls) and the dialog-sip command."""

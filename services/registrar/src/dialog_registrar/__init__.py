@@ -1,0 +1,1 @@
+"""Keeps every mapping REGISTERed; the SIP edge: sockets, transactions, passwords."""

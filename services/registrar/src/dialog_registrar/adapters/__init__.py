@@ -1,0 +1,1 @@
+"""What gives the registrar its ports: Kafka, PostgreSQL, SIP."""

@@ -1,0 +1,1 @@
+"""What the registrar decides: pure, with time as an argument."""

@@ -1,1 +1,29 @@
 """SIP sans-I/O: messages, transactions, registration, SIP dialogs, SDP, digest; asyncio drivers in dialog_sip.aio."""
+
+from dialog_sip.errors import LocalProtocolError, RemoteProtocolError, SipError
+from dialog_sip.headers import Headers, HeaderValue
+from dialog_sip.message import Message, Request, Response
+from dialog_sip.parser import parse_message
+from dialog_sip.status import phrase_of
+from dialog_sip.uri import SipUri, escape_user
+from dialog_sip.values import BRANCH_COOKIE, CSeq, MediaType, NameAddr, Via
+
+__all__ = [
+    "BRANCH_COOKIE",
+    "CSeq",
+    "HeaderValue",
+    "Headers",
+    "LocalProtocolError",
+    "MediaType",
+    "Message",
+    "NameAddr",
+    "RemoteProtocolError",
+    "Request",
+    "Response",
+    "SipError",
+    "SipUri",
+    "Via",
+    "escape_user",
+    "parse_message",
+    "phrase_of",
+]

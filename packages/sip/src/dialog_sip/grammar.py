@@ -1,0 +1,130 @@
+"""The small pieces of RFC 3261 section 25 that many headers share: tokens, quoted strings, parameters, lists.
+
+Every function is linear in its input: a peer chooses the input.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from dialog_sip.errors import LocalProtocolError, RemoteProtocolError
+
+Params = Mapping[str, str | None]
+"""Parameters by lower-case name, in order. None: a flag without ``=``. Quoted values keep their quotes."""
+
+NO_PARAMS: Params = {}
+
+TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+"""``token`` of RFC 3261 section 25.1."""
+
+_MARKS = re.compile(r'["\\<>,;]')
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+def is_token(text: str) -> bool:
+    """Tell whether all of ``text`` is one ``token``."""
+    return TOKEN.fullmatch(text) is not None
+
+
+def quote(text: str) -> str:
+    """Return ``text`` as a ``quoted-string``. Raises :class:`LocalProtocolError` on a line break."""
+    if "\r" in text or "\n" in text:
+        raise LocalProtocolError("a quoted string cannot hold a line break")
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def unquote(text: str) -> str:
+    """Return what a ``quoted-string`` says; text that is not quoted comes back as it is."""
+    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+        return text
+    inner = text[1:-1]
+    return _ESCAPED.sub(r"\1", inner) if "\\" in inner else inner
+
+
+def readable(text: str) -> str:
+    """Return ``text`` without the lone surrogates that stand for bytes that were not UTF-8, fit for JSON and logs."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def split_outside(text: str, separator: str) -> list[str]:
+    """Split at ``,`` or ``;`` outside quoted strings and angle brackets; parts are stripped.
+
+    Raises :class:`RemoteProtocolError` where a quote or a bracket stays open.
+    """
+    if separator not in text:
+        return [text.strip()]
+    if '"' not in text and "<" not in text:
+        return [part.strip() for part in text.split(separator)]
+    return _split_marked(text, separator)
+
+
+def _split_marked(text: str, separator: str) -> list[str]:
+    parts: list[str] = []
+    start = position = 0
+    inside = ""
+    while mark := _MARKS.search(text, position):
+        position = mark.end()
+        char = mark.group()
+        if inside == '"':
+            if char == "\\":
+                position += 1
+            elif char == '"':
+                inside = ""
+        elif inside == "<":
+            inside = "" if char == ">" else "<"
+        elif char in {'"', "<"}:
+            inside = char
+        elif char == separator:
+            parts.append(text[start : mark.start()].strip())
+            start = position
+    if inside:
+        raise RemoteProtocolError(f"{inside} is never closed")
+    parts.append(text[start:].strip())
+    return parts
+
+
+def parse_params(text: str) -> Params:
+    """Read ``;name=value;flag``, with or without the first semicolon. Of a repeated name the first counts."""
+    if not text:
+        return NO_PARAMS
+    params: dict[str, str | None] = {}
+    for part in text.split(";") if '"' not in text else split_outside(text, ";"):
+        name, equals, value = part.partition("=")
+        name = name.strip().lower()
+        if name:
+            params.setdefault(name, value.strip() if equals else None)
+    return params
+
+
+def format_params(params: Params) -> str:
+    """Return ``;name=value`` for every parameter, ready to be appended."""
+    return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params.items()])
+
+
+def parse_host_port(text: str) -> tuple[str, int | None]:
+    """Read ``hostport``: host (an IPv6 address keeps its brackets) and port, None where there is none."""
+    if text.startswith("["):
+        host, bracket, rest = text.partition("]")
+        if not bracket or (rest and rest[0] != ":"):
+            raise RemoteProtocolError("not an IPv6 reference")
+        host, port = host + bracket, rest[1:]
+        colon = bool(rest)
+    else:
+        host, separator, port = text.partition(":")
+        colon = bool(separator)
+    if not host or not host.isascii():
+        raise RemoteProtocolError("host is missing or not ASCII")
+    return host, parse_uint(port, 65535, "port") if colon else None
+
+
+def parse_uint(text: str, maximum: int, what: str) -> int:
+    """Read a decimal number of at most ``maximum``. Raises :class:`RemoteProtocolError`."""
+    # isdigit() alone takes digits of other scripts; the length bound keeps int() cheap.
+    if text.isdigit() and text.isascii() and len(text) <= 20:
+        number = int(text)
+        if number <= maximum:
+            return number
+    raise RemoteProtocolError(f"{what} is not a number of at most {maximum}")

@@ -1,0 +1,184 @@
+"""The header section of a message: lines kept as they came, values read on demand.
+
+A line that nobody touches is written out byte for byte, folding and odd spelling included. Names compare without
+regard to case, and compact forms (RFC 3261 section 7.3.3) are the same header as the long ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeVar, cast
+
+from dialog_sip.errors import LocalProtocolError
+from dialog_sip.grammar import is_token, split_outside
+from dialog_sip.uri import SipUri
+from dialog_sip.values import CSeq, MediaType, NameAddr, Via
+
+T = TypeVar("T")
+
+HeaderValue = str | int | SipUri | NameAddr | Via | CSeq | MediaType
+"""What may be given as the value of a header; it is written as ``str(value)``."""
+
+COMPACT_FORMS: Final = {
+    "a": "accept-contact", "b": "referred-by", "c": "content-type", "d": "request-disposition", "e": "content-encoding",
+    "f": "from", "i": "call-id", "j": "reject-contact", "k": "supported", "l": "content-length", "m": "contact",
+    "o": "event", "r": "refer-to", "s": "subject", "t": "to", "u": "allow-events", "v": "via", "x": "session-expires",
+}  # fmt: skip
+"""Compact form -> key (RFC 3261, 3265, 3515, 3841, 3892, 4028)."""
+
+_SPELLINGS = (
+    "Via", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards", "Route", "Record-Route", "Expires",
+    "Min-Expires",     "Content-Type", "Content-Length", "Content-Encoding", "Content-Disposition", "User-Agent", "Server", "Allow",
+    "Supported", "Require", "Proxy-Require", "Unsupported", "Authorization", "Proxy-Authorization", "WWW-Authenticate",
+    "Proxy-Authenticate", "Authentication-Info", "Retry-After", "Date", "Accept", "Session-Expires", "Min-SE", "Reason",
+    "P-Asserted-Identity", "P-Preferred-Identity", "Privacy", "Path", "Service-Route", "Allow-Events", "Event",
+    "Subscription-State", "Refer-To", "Referred-By", "Replaces", "RSeq", "RAck", "Timestamp", "Warning", "Subject",
+)  # fmt: skip
+# Spelling as it usually stands on the wire -> key; a look-up here saves lower() and the check for a token.
+KEYS: Final = {name: name.lower() for name in _SPELLINGS} | COMPACT_FORMS
+_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
+
+
+def key_of(name: str) -> str:
+    """Return the one form under which a header name is compared."""
+    key = KEYS.get(name)
+    if key is None:
+        key = name.lower()
+        key = COMPACT_FORMS.get(key, key)
+    return key
+
+
+class Headers:
+    """Ordered multimap of header lines. What was not UTF-8 holds surrogate escapes: see ``grammar.readable``."""
+
+    __slots__ = ("_cache", "_keys", "_lines")
+
+    def __init__(self, items: Iterable[tuple[str, HeaderValue]] = ()) -> None:
+        self._keys: list[str] = []
+        self._lines: list[str] = []
+        self._cache: dict[str, object] = {}
+        for name, value in items:
+            self.add(name, value)
+
+    def adopt(self, keys: list[str], lines: list[str]) -> Headers:
+        """Take over lines as they came, without their line ends, and the key of each; for the parser."""
+        self._keys = keys
+        self._lines = lines
+        return self
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """Return the value of the first line of this name, unfolded and stripped."""
+        key = key_of(name)
+        return _value(self._lines[self._keys.index(key)]) if key in self._keys else default
+
+    def get_all(self, name: str) -> list[str]:
+        """Return the value of every line of this name. A line may hold a list: see :meth:`get_list`."""
+        key = key_of(name)
+        return [_value(line) for own, line in zip(self._keys, self._lines, strict=True) if own == key]
+
+    def get_list(self, name: str) -> list[str]:
+        """Return every element of a comma-separated header, over all its lines (RFC 3261 section 7.3.1)."""
+        return [part for value in self.get_all(name) for part in split_outside(value, ",") if part]
+
+    def has_token(self, name: str, token: str) -> bool:
+        """Tell whether a list header such as Supported names this token, without regard to case."""
+        return token.lower() in (part.lower() for part in self.get_list(name))
+
+    def add(self, name: str, value: HeaderValue) -> None:
+        """Append a line. Raises :class:`LocalProtocolError` where name or value would break the message."""
+        self.insert(len(self._lines), name, value)
+
+    def prepend(self, name: str, value: HeaderValue) -> None:
+        """Put a line before all others, as a Via or a Record-Route wants."""
+        self.insert(0, name, value)
+
+    def insert(self, index: int, name: str, value: HeaderValue) -> None:
+        """Put a line before the line at ``index``."""
+        line, key = _line(name, value), key_of(name)
+        self._lines.insert(index, line)
+        self._keys.insert(index, key)
+        self._cache.pop(key, None)
+
+    def set(self, name: str, value: HeaderValue) -> None:
+        """Replace every line of this name by one, in the place of the first."""
+        key = key_of(name)
+        index = self._keys.index(key) if key in self._keys else len(self._keys)
+        self.remove(name)
+        self.insert(index, name, value)
+
+    def set_first(self, name: str, value: HeaderValue) -> None:
+        """Replace the first line of this name and leave the others, as the topmost Via wants."""
+        key = key_of(name)
+        if key not in self._keys:
+            self.add(name, value)
+            return
+        self._lines[self._keys.index(key)] = _line(name, value)
+        self._cache.pop(key, None)
+
+    def remove(self, name: str) -> None:
+        """Drop every line of this name, if there is one."""
+        key = key_of(name)
+        if key not in self._keys:
+            return
+        kept = [index for index, own in enumerate(self._keys) if own != key]
+        self._lines = [self._lines[index] for index in kept]
+        self._keys = [self._keys[index] for index in kept]
+        self._cache.pop(key, None)
+
+    def copy_from(self, other: Headers, name: str) -> None:
+        """Append every line of this name as it stands in ``other``."""
+        key = key_of(name)
+        for own, line in zip(other._keys, other._lines, strict=True):
+            if own == key:
+                self._keys.append(key)
+                self._lines.append(line)
+        self._cache.pop(key, None)
+
+    def parsed(self, key: str, parse: Callable[[Headers], T]) -> T:
+        """Return ``parse(self)``, remembered until a line under ``key`` changes."""
+        try:
+            return cast("T", self._cache[key])
+        except KeyError:
+            value = parse(self)
+            self._cache[key] = value
+            return value
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Iterate over the lines in order: name as it is spelled, value unfolded and stripped."""
+        return ((line[: line.index(":")].rstrip(), _value(line)) for line in self._lines)
+
+    def copy(self) -> Headers:
+        """Return an independent copy."""
+        return Headers().adopt(self._keys.copy(), self._lines.copy())
+
+    def encode(self) -> str:
+        """Return the lines, each with its line end."""
+        return "\r\n".join(self._lines) + "\r\n" if self._lines else ""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and key_of(name) in self._keys
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Headers):
+            return NotImplemented
+        return self._lines == other._lines
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+
+def _value(line: str) -> str:
+    value = line[line.index(":") + 1 :].strip(" \t\r\n")
+    return _FOLD.sub(" ", value) if "\n" in value else value
+
+
+def _line(name: str, value: HeaderValue) -> str:
+    text = str(value)
+    if "\r" in text or "\n" in text:
+        raise LocalProtocolError(f"value of {name} holds a line break")
+    if name not in KEYS and not is_token(name):
+        raise LocalProtocolError(f"{name!r} is not a header name")
+    return f"{name}: {text}"

@@ -1,0 +1,209 @@
+"""Values of structured headers: name-addr, Via, CSeq, media types. All are immutable; a change is a new value."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from dialog_sip.errors import RemoteProtocolError
+from dialog_sip.grammar import (
+    NO_PARAMS,
+    Params,
+    format_params,
+    is_token,
+    parse_params,
+    parse_uint,
+    quote,
+    readable,
+    unquote,
+)
+from dialog_sip.uri import SipUri
+
+BRANCH_COOKIE = "z9hG4bK"
+"""Start of every branch of RFC 3261 (section 8.1.1.7)."""
+
+MAX_CSEQ = 2**32 - 1
+"""RFC 3261 section 8.1.1.5 asks for less than 2**31, older peers go beyond."""
+
+_QUOTED_NAME = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_VIA = re.compile(
+    r"SIP\s*/\s*2\.0\s*/\s*(?P<transport>[^\s/;]+)\s+"
+    r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9\-._]+)\s*(?::\s*(?P<port>\d{1,5})\s*)?(?P<params>;.*)?$",
+    re.IGNORECASE | re.DOTALL | re.ASCII,
+)
+
+
+class NameAddr(NamedTuple):
+    """``"Display" <uri>;params`` of From, To, Contact, Route and others (RFC 3261 section 20.10)."""
+
+    display_name: str
+    """Without quotes and escapes; empty where there is none."""
+    uri_text: str
+    """The URI as it stands on the wire."""
+    params: Params = NO_PARAMS
+    """Parameters of the header, not of the URI."""
+
+    @classmethod
+    def make(cls, uri: SipUri | str, display_name: str = "", *, tag: str | None = None, **params: str) -> NameAddr:
+        """Build a value: ``NameAddr.make("sip:bob@example.com", "Bob", tag="x1")``."""
+        return cls(display_name, str(uri), {"tag": tag, **params} if tag else params)
+
+    @classmethod
+    def parse(cls, text: str) -> NameAddr:
+        """Read one value (not a list). The URI is read when :attr:`uri` is."""
+        if text.startswith('"'):
+            return _parse_quoted(text)
+        name, bracket, rest = text.partition("<")
+        if not bracket:
+            # Without brackets every parameter is the header's (RFC 3261 section 20).
+            uri, _, params = text.partition(";")
+            return cls("", _no_empty(uri.strip()), parse_params(params))
+        return _parse_bracketed(readable(name.strip()), rest)
+
+    @property
+    def uri(self) -> SipUri:
+        """The URI. Raises :class:`RemoteProtocolError` where it is none, or of another scheme."""
+        return SipUri.parse(self.uri_text)
+
+    @property
+    def tag(self) -> str | None:
+        """The ``tag`` parameter of From and To (RFC 3261 section 19.3)."""
+        return self.params.get("tag")
+
+    @property
+    def expires(self) -> int | None:
+        """The ``expires`` parameter of a Contact, in seconds; None where it is missing or malformed."""
+        return parse_seconds(self.params.get("expires"))
+
+    def with_tag(self, tag: str) -> NameAddr:
+        """Return a copy with this tag."""
+        return self._replace(params={**self.params, "tag": tag})
+
+    def __str__(self) -> str:
+        name = f"{quote(self.display_name)} " if self.display_name else ""
+        return f"{name}<{self.uri_text}>{format_params(self.params)}"
+
+
+def _parse_quoted(text: str) -> NameAddr:
+    quoted = _QUOTED_NAME.match(text)
+    if quoted is None:
+        raise RemoteProtocolError("display name is never closed")
+    between, bracket, rest = text[quoted.end() :].partition("<")
+    if not bracket or between.strip():
+        raise RemoteProtocolError("display name is not followed by <URI>")
+    return _parse_bracketed(readable(unquote(quoted.group())), rest)
+
+
+def _parse_bracketed(name: str, rest: str) -> NameAddr:
+    uri, bracket, params = rest.partition(">")
+    params = params.strip()
+    if not bracket or (params and params[0] != ";"):
+        raise RemoteProtocolError("<URI> is never closed, or followed by what is no parameter")
+    return NameAddr(name, _no_empty(uri.strip()), parse_params(params))
+
+
+def _no_empty(uri: str) -> str:
+    if not uri:
+        raise RemoteProtocolError("URI is empty")
+    return uri
+
+
+class Via(NamedTuple):
+    """One hop of the Via header (RFC 3261 section 20.42, RFC 3581)."""
+
+    transport: str
+    """``UDP``, ``TCP``, ``TLS``, ``WS`` or ``WSS``, upper case."""
+    host: str
+    """Host of ``sent-by``; IPv6 in brackets."""
+    port: int | None = None
+    params: Params = NO_PARAMS
+
+    @classmethod
+    def parse(cls, text: str) -> Via:
+        """Read one value (not a list)."""
+        found = _VIA.match(text)
+        if found is None:
+            raise RemoteProtocolError("not a Via of SIP/2.0")
+        transport, host, port, params = found.groups()
+        return cls(
+            transport.upper(), host, parse_uint(port, 65535, "port") if port else None, parse_params(params or "")
+        )
+
+    @property
+    def sent_by(self) -> str:
+        """``host[:port]`` as the sender wrote it, lower case."""
+        return self.host.lower() if self.port is None else f"{self.host.lower()}:{self.port}"
+
+    @property
+    def branch(self) -> str | None:
+        """The ``branch`` parameter: with :attr:`sent_by`, the transaction's name."""
+        return self.params.get("branch")
+
+    @property
+    def received(self) -> str | None:
+        """The source address that the server saw."""
+        return self.params.get("received")
+
+    @property
+    def rport(self) -> int | None:
+        """The source port that the server saw; None where it did not say."""
+        value = self.params.get("rport")
+        return int(value) if value and value.isdigit() and value.isascii() and len(value) <= 5 else None
+
+    def with_params(self, **params: str | None) -> Via:
+        """Return a copy with these parameters set besides its own."""
+        return self._replace(params={**self.params, **params})
+
+    def __str__(self) -> str:
+        port = "" if self.port is None else f":{self.port}"
+        return f"SIP/2.0/{self.transport} {self.host}{port}{format_params(self.params)}"
+
+
+class CSeq(NamedTuple):
+    """The CSeq header (RFC 3261 section 20.16)."""
+
+    number: int
+    method: str
+
+    @classmethod
+    def parse(cls, text: str) -> CSeq:
+        """Read the value."""
+        parts = text.split()
+        if len(parts) != 2 or not is_token(parts[1]):
+            raise RemoteProtocolError("CSeq is not a number and a method")
+        return cls(parse_uint(parts[0], MAX_CSEQ, "CSeq"), parts[1])
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"
+
+
+class MediaType(NamedTuple):
+    """A media type such as that of Content-Type (RFC 3261 section 20.15); names in lower case."""
+
+    type: str
+    subtype: str
+    params: Params = NO_PARAMS
+
+    @classmethod
+    def parse(cls, text: str) -> MediaType:
+        """Read the value."""
+        essence, _, params = text.partition(";")
+        kind, slash, subtype = essence.partition("/")
+        if not slash or not is_token(kind.strip()) or not is_token(subtype.strip()):
+            raise RemoteProtocolError("not a media type")
+        return cls(kind.strip().lower(), subtype.strip().lower(), parse_params(params))
+
+    @property
+    def essence(self) -> str:
+        """``type/subtype`` without parameters, for comparison."""
+        return f"{self.type}/{self.subtype}"
+
+    def __str__(self) -> str:
+        return f"{self.type}/{self.subtype}{format_params(self.params)}"
+
+
+def parse_seconds(text: str | None) -> int | None:
+    """Read ``delta-seconds``; None where it is missing or malformed (RFC 3261 section 10.2.1.1)."""
+    if text is None or not text.isdigit() or not text.isascii():
+        return None
+    return min(int(text[:12]), 2**32 - 1)

@@ -1,0 +1,35 @@
+"""Numbers and words as SDP writes them, and the one error of this package."""
+
+from __future__ import annotations
+
+MAX_NUMBER_DIGITS = 20
+"""A 64-bit number needs no more (RFC 8866 section 5.2); longer ones cost time and mean nothing."""
+
+
+class SdpError(ValueError):
+    """The text is no session description that can be used. The peer is to blame: answer 488 or drop the event."""
+
+
+def number(text: str, maximum: int = 2**64 - 1) -> int:
+    """Read an unsigned decimal number in ASCII digits. Raises :class:`SdpError`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_NUMBER_DIGITS):
+        raise SdpError(f"{text[:32]!r} is not a number")
+    value = int(text)
+    if value > maximum:
+        raise SdpError(f"{value} is above {maximum}")
+    return value
+
+
+def words(text: str, at_least: int) -> list[str]:
+    """Split at white space into at least so many words. Raises :class:`SdpError`."""
+    parts = text.split()
+    if len(parts) < at_least:
+        raise SdpError(f"{text[:64]!r} has too few fields")
+    return parts
+
+
+def token(text: str) -> str:
+    """Return a value that is not empty and holds no white space. Raises :class:`SdpError`."""
+    if not text or text.split() != [text]:
+        raise SdpError(f"{text[:32]!r} is not a token")
+    return text

@@ -1,4 +1,4 @@
-"""The order of lines in a description and in a media section (RFC 8866 section 5)."""
+"""The order of lines in a description, and behind ``m=`` in a media section (RFC 8866 section 5)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from dialog_sip.sdp.values import Line
 
-_ORDER = ("v", "o", "s", "m", "i", "u", "e", "p", "c", "b", "trz", "k")
+_ORDER = ("v", "o", "s", "i", "u", "e", "p", "c", "b", "trz", "k")
 """``r=`` and ``z=`` belong to the ``t=`` before them and keep their place behind it."""
 _RANKS = {letter: rank for rank, letters in enumerate(_ORDER) for letter in letters}
 

@@ -35,13 +35,8 @@ def _session(session: Session) -> Iterator[Line]:
 def _media(media: Media) -> Iterator[Line]:
     port = str(media.port) if media.port_count == 1 else f"{media.port}/{media.port_count}"
     formats = (*(str(codec.payload_type) for codec in media.codecs), *media.formats)
-    yield from in_order(
-        (
-            Line("m", " ".join((media.kind, port, media.protocol, *formats))),
-            *([Line("c", str(media.connection))] if media.connection else []),
-            *media.other,
-        )
-    )
+    yield Line("m", " ".join((media.kind, port, media.protocol, *formats)))
+    yield from in_order(([Line("c", str(media.connection))] if media.connection else []) + list(media.other))
     for codec in media.codecs:
         yield from _codec(codec)
     yield from _attributes(media, MEDIA_RULES)

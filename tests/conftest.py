@@ -12,8 +12,12 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import pytest
+
+pytest_plugins = [f"fixtures.{file.stem}" for file in sorted((Path(__file__).parent / "fixtures").glob("*.py"))]
+"""Every file there: fixtures of one kind each."""
 
 
 def _program(*names: str) -> Callable[[], str | None]:

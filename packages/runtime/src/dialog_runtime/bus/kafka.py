@@ -1,0 +1,107 @@
+"""The bus on a real Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from dialog_schemas.topics import Topic
+from dialog_schemas.topics import inbox as inbox_of
+
+from dialog_runtime.bus.client import client_options
+from dialog_runtime.bus.follower import InboxReader, ViewFollower
+from dialog_runtime.bus.group import GroupConsumer
+from dialog_runtime.bus.membership import Membership
+from dialog_runtime.bus.names import Names
+from dialog_runtime.bus.process import Handler, Processor
+from dialog_runtime.bus.producer import KafkaSender
+from dialog_runtime.bus.publisher import Publisher
+from dialog_runtime.bus.record import Record
+from dialog_runtime.bus.topics import ensure_topics
+from dialog_runtime.bus.view import View
+from dialog_runtime.clock import Clock
+from dialog_runtime.config.services import Kafka
+from dialog_runtime.supervise import Supervisor
+
+V = TypeVar("V")
+
+
+class KafkaBus:
+    """What :class:`~dialog_runtime.bus.ports.Bus` asks for; what it starts is owned by the supervisor.
+
+    ``service`` and ``instance`` make the CloudEvents source, ``/service/instance``.
+    """
+
+    def __init__(
+        self, kafka: Kafka, *, service: str, instance: str, supervisor: Supervisor, clock: Clock | None = None
+    ) -> None:
+        self._kafka = kafka
+        self._names = Names(kafka.topic_prefix)
+        self._instance = instance
+        self._supervisor = supervisor
+        self._client_id = f"{service}-{instance}"
+        self._sender = KafkaSender(self._names, self._producer)
+        self._publisher = Publisher(self._sender, f"/{service}/{instance}", clock)
+        supervisor.start("producer", self._sender)
+
+    @property
+    def instance(self) -> str:
+        """Instance id of this process."""
+        return self._instance
+
+    @property
+    def publisher(self) -> Publisher:
+        """The way out."""
+        return self._publisher
+
+    @property
+    def sender(self) -> KafkaSender:
+        """What carries the records, for health and metrics."""
+        return self._sender
+
+    def view(
+        self,
+        topic: Topic,
+        decode: Callable[[Record], V],
+        on_change: Callable[[str, V | None], None] | None = None,
+    ) -> View[V]:
+        """Follow a compacted topic into memory."""
+        view = View(decode, on_change)
+        follower = ViewFollower(self._names, topic.name, self._consumer, lambda: self._ensure(topic), view)
+        self._supervisor.start(f"view of {topic.name}", follower)
+        return view
+
+    def consume(self, group: str, topics: Sequence[Topic], handler: Handler) -> GroupConsumer:
+        """Handle the records of ``topics`` together with the other members of ``group``, in order per partition."""
+        membership = Membership(self._kafka, self._names, group, self._instance, self._consumer)
+        consumer = GroupConsumer(
+            self._names,
+            [topic.name for topic in topics],
+            membership,
+            lambda: self._ensure(*topics),
+            Processor(handler, self._publisher.dead_letter),
+        )
+        self._supervisor.start(f"group {group}", consumer)
+        return consumer
+
+    def inbox(self, handler: Handler) -> InboxReader:
+        """Handle what is sent to this instance from now on, in order."""
+        topic = inbox_of(self._instance)
+        processor = Processor(handler, self._publisher.dead_letter)
+        reader = InboxReader(self._names, topic.name, self._consumer, lambda: self._ensure(topic), processor)
+        self._supervisor.start("inbox", reader)
+        return reader
+
+    async def _ensure(self, *topics: Topic) -> None:
+        await ensure_topics(self._kafka, topics)
+
+    def _producer(self, **options: Any) -> AIOKafkaProducer:  # noqa: ANN401  aiokafka's own options
+        return AIOKafkaProducer(
+            **{**client_options(self._kafka, self._client_id), "enable_idempotence": True, "linger_ms": 0, **options}
+        )
+
+    def _consumer(self, **options: Any) -> AIOKafkaConsumer:  # noqa: ANN401  aiokafka's own options
+        return AIOKafkaConsumer(
+            **{**client_options(self._kafka, self._client_id), "enable_auto_commit": False, **options}
+        )

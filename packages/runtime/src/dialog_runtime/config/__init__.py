@@ -1,0 +1,1 @@
+"""Configuration from the dialog server's own `server.conf`."""

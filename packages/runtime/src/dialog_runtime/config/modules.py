@@ -1,0 +1,164 @@
+"""``modules.*`` of ``server.conf``: how the integration behaves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+
+from dialog_runtime.config.durations import Duration
+from dialog_runtime.config.values import Above0, JsonObject, Port, Secret, Section, Text
+
+EXTENSION = "im.dlg.sip.extension.SipExtension"
+"""What ``modules.sip.extension`` says where the integration is on."""
+
+Positive = Annotated[Duration, Above0]
+
+
+class MediaMode(StrEnum):
+    """``modules.sip.media.mode``: who speaks WebRTC to the dialog client."""
+
+    AUTO = "auto"
+    DIRECT = "direct"
+    RELAY = "relay"
+
+
+class Register(Section):
+    """``modules.sip.register``."""
+
+    expires: Positive = timedelta(minutes=30)
+    """The Expires asked for (RFC 3261 section 10.2.1.1)."""
+    interval: Positive = timedelta(minutes=30)
+    """Time between REGISTERs, where the granted expiry allows it."""
+
+
+class Autocreate(Section):
+    """``modules.sip.autocreate``: the row that a new dialog user gets."""
+
+    on: bool = False
+    host: Text = ""
+    port: Port = 5060
+    parameters: JsonObject = Field(default_factory=lambda: {"transport": "udp"})
+    headers: JsonObject = Field(default_factory=dict)
+    register_: bool = Field(default=True, alias="register")
+    can_call: bool = True
+    can_be_called: bool = True
+    password: Secret = SecretStr("")
+    user_prefix: Text = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.on and not self.host:
+            raise ValueError("a host where autocreate.on = true")
+        return self
+
+
+class Calls(Section):
+    """``modules.sip.calls``."""
+
+    max_calls: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Calls that one bridge takes at a time."""
+    ring_timeout: Positive = timedelta(seconds=60)
+    drain_timeout: Positive = timedelta(minutes=5)
+    """How long a bridge that is told to stop lets its calls go on."""
+
+
+class Media(Section):
+    """``modules.sip.media``."""
+
+    mode: MediaMode = MediaMode.AUTO
+    address: Text = ""
+    """Address that SDP names to the PBX; empty: that of the interface towards it."""
+    port_min: Port = 20000
+    port_max: Port = 29999
+    ice_loopback: bool = False
+    """Offer candidates on 127.0.0.1, for a browser on the same machine."""
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.port_min > self.port_max:
+            raise ValueError("port-min not above port-max")
+        return self
+
+
+class Registrar(Section):
+    """``modules.sip.registrar``: the SIP edge."""
+
+    local_host: Text = "0.0.0.0"  # noqa: S104  PBXs call from outside this machine
+    """Address that SIP sockets bind to."""
+    advertised_host: Text = ""
+    """Address in Via and Contact; empty: that of the socket towards the PBX."""
+    keepalive: Positive = timedelta(seconds=25)
+    """Time between keepalives on a flow (RFC 5626 section 4.4)."""
+    max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 128
+    """REGISTERs that wait for their answer at a time, over all servers."""
+    max_in_flight_per_server: Annotated[int, Field(ge=1, le=10_000)] = 128
+
+
+class Provisioner(Section):
+    """``modules.sip.provisioner``."""
+
+    table: Annotated[str, StringConstraints(pattern=r"^([A-Za-z_][A-Za-z0-9_$]*\.)?[A-Za-z_][A-Za-z0-9_$]*$")] = (
+        "sip_user_mappings"
+    )
+    """The table, with its schema in front where that is not on the search path."""
+    poll_interval: Positive = timedelta(seconds=1)
+    """How often the table is read where no trigger can be made."""
+    reconcile_interval: Positive = timedelta(minutes=5)
+    """How often the whole table is compared, to heal what was missed."""
+
+
+class Sip(Section):
+    """``modules.sip``."""
+
+    extension: str = ""
+    trace_level: Annotated[int, Field(ge=0, le=32)] = 0
+    """JAIN-SIP levels: 0 off, 16 SIP messages, 32 everything."""
+    dialog_ignore_contact_field: bool = False
+    register_: Register = Field(default=Register(), alias="register")
+    autocreate: Autocreate = Autocreate()
+    calls: Calls = Calls()
+    media: Media = Media()
+    registrar: Registrar = Registrar()
+    provisioner: Provisioner = Provisioner()
+
+    @field_validator("extension")
+    @classmethod
+    def _is_on(cls, value: str) -> str:
+        if value != EXTENSION:
+            raise ValueError(f'"{EXTENSION}": without it the SIP integration is off')
+        return value
+
+
+class IceServer(Section):
+    """One of ``modules.webrtc.ice-servers``."""
+
+    url: str
+    username: Text = ""
+    credential: Secret = SecretStr("")
+
+
+class Webrtc(Section):
+    """``modules.webrtc``."""
+
+    ice_servers: tuple[IceServer, ...] = ()
+
+    @field_validator("ice_servers", mode="before")
+    @classmethod
+    def _in_order(cls, value: object) -> object:
+        # ``ice-servers.0 { ... }`` makes an object with numbers for keys.
+        if isinstance(value, dict):
+            return [
+                value[key]
+                for key in sorted(value, key=lambda key: (not key.isdecimal(), int(key) if key.isdecimal() else 0))
+            ]
+        return value
+
+
+class Modules(Section):
+    """``modules``."""
+
+    sip: Sip
+    webrtc: Webrtc = Webrtc()

@@ -57,7 +57,7 @@ async def test_a_second_object_takes_up_state_and_password(server_dir: Path) -> 
 
 
 def test_odd_names_and_passwords(server_dir: Path) -> None:
-    with EmbeddedPostgres(server_dir, user="o'dd-User", password="p'a ss\"$", db='my "db"') as server:
+    with EmbeddedPostgres(server_dir, user="odd-User.1", password="p'a ss\"$", db='my "db"') as server:
         assert server.execute("SELECT current_database()") == 'my "db"'
 
 

@@ -1,0 +1,1 @@
+"""How the console reaches the outside: the web, the bus, the sandbox PBX."""

@@ -9,7 +9,8 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from dialog_runtime.config.durations import Duration
-from dialog_runtime.config.values import Above0, JsonObject, Port, Secret, Section, Text
+from dialog_runtime.config.errors import WrongKeyError
+from dialog_runtime.config.values import Above0, Between, JsonObject, Port, Secret, Section, Text
 
 EXTENSION = "im.dlg.sip.extension.SipExtension"
 """What ``modules.sip.extension`` says where the integration is on."""
@@ -51,14 +52,14 @@ class Autocreate(Section):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.on and not self.host:
-            raise ValueError("a host where autocreate.on = true")
+            raise WrongKeyError("host", "the name or address of the PBX, because autocreate.on = true")
         return self
 
 
 class Calls(Section):
     """``modules.sip.calls``."""
 
-    max_calls: Annotated[int, Field(ge=1, le=100_000)] = 200
+    max_calls: Annotated[int, Between(1, 100_000)] = 200
     """Calls that one bridge takes at a time."""
     ring_timeout: Positive = timedelta(seconds=60)
     drain_timeout: Positive = timedelta(minutes=5)
@@ -79,7 +80,7 @@ class Media(Section):
     @model_validator(mode="after")
     def _range(self) -> Self:
         if self.port_min > self.port_max:
-            raise ValueError("port-min not above port-max")
+            raise WrongKeyError("port-max", f"a port not below port-min, {self.port_min}")
         return self
 
 
@@ -92,9 +93,9 @@ class Registrar(Section):
     """Address in Via and Contact; empty: that of the socket towards the PBX."""
     keepalive: Positive = timedelta(seconds=25)
     """Time between keepalives on a flow (RFC 5626 section 4.4)."""
-    max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 128
+    max_in_flight: Annotated[int, Between(1, 10_000)] = 128
     """REGISTERs that wait for their answer at a time, over all servers."""
-    max_in_flight_per_server: Annotated[int, Field(ge=1, le=10_000)] = 128
+    max_in_flight_per_server: Annotated[int, Between(1, 10_000)] = 128
 
 
 class Provisioner(Section):
@@ -113,8 +114,8 @@ class Provisioner(Section):
 class Sip(Section):
     """``modules.sip``."""
 
-    extension: str = ""
-    trace_level: Annotated[int, Field(ge=0, le=32)] = 0
+    extension: Annotated[str, Field(validate_default=True)] = ""
+    trace_level: Annotated[int, Between(0, 32)] = 0
     """JAIN-SIP levels: 0 off, 16 SIP messages, 32 everything."""
     dialog_ignore_contact_field: bool = False
     register_: Register = Field(default=Register(), alias="register")

@@ -7,10 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import SecretStr, StringConstraints, model_validator
 
 from dialog_runtime.config.durations import Duration
-from dialog_runtime.config.values import Above0, Port, Secret, Section, Servers, Text
+from dialog_runtime.config.errors import WrongKeyError
+from dialog_runtime.config.values import Above0, Between, Port, Secret, Section, Servers, Text
 
 
 class SecurityProtocol(StrEnum):
@@ -56,7 +57,7 @@ class KafkaSecurity(Section):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.protocol.authenticated and not self.username:
-            raise ValueError("a security.username beside a SASL protocol")
+            raise WrongKeyError("username", "a user name, because protocol is a SASL one")
         return self
 
 
@@ -65,8 +66,8 @@ class Kafka(Section):
 
     bootstrap_servers: Servers = ("localhost:9092",)
     topic_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = "dialog."
-    partitions: Annotated[int, Field(ge=1, le=1000)] = 6
-    replication_factor: Annotated[int, Field(ge=-1, le=32)] = -1
+    partitions: Annotated[int, Between(1, 1000)] = 6
+    replication_factor: Annotated[int, Between(-1, 32)] = -1
     """-1 is the broker's own default."""
     session_timeout: Annotated[Duration, Above0] = timedelta(seconds=2)
     """After this long without a heartbeat another instance takes the partitions over."""

@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, SecretStr
+from pydantic_core import CoreSchema, core_schema
 
 
 def _kebab(name: str) -> str:
     return name.replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Says that a whole number lies between two others, both included."""
+
+    least: int
+    most: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
+        """Check before pydantic does, so that both ends are named whatever is wrong."""
+        return core_schema.no_info_before_validator_function(self._checked, handler(source))
+
+    def _checked(self, value: object) -> int:
+        number = None if isinstance(value, bool) else _whole(value)
+        if number is None or not self.least <= number <= self.most:
+            raise ValueError(f"a whole number from {self.least} to {self.most}")
+        return number
+
+
+def _whole(value: object) -> int | None:
+    try:
+        return int(value) if isinstance(value, int | str) else None
+    except ValueError:
+        return None
 
 
 class Section(BaseModel):
@@ -57,7 +84,7 @@ Secret = Annotated[SecretStr, BeforeValidator(_text)]
 """Text that is never shown."""
 JsonObject = Annotated[dict[str, Any], BeforeValidator(_json_object)]
 """A HOCON object, or the same as JSON in a string."""
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[int, Between(1, 65535)]
 """A TCP or UDP port."""
 Above0 = AfterValidator(_positive)
 """Says that a duration must be above zero."""

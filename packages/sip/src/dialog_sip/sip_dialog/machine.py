@@ -2,9 +2,9 @@
 
 Theory of operation: an INVITE makes an early dialog with the first response between 101 and 199 that has a To tag, and
 a confirmed one with a 2xx (RFC 3261 section 12.1). A final failure ends what is early and leaves what is confirmed: it
-answers a re-INVITE there, which fails alone (section 14.1). BYE ends a dialog for whoever says it, without waiting for the
-answer (section 15.1.1), and so does an answer from a peer that no longer knows the dialog (section 12.2.1.2). What is
-still in flight when the end has come changes nothing. The table is the same for both roles.
+answers a re-INVITE there, which fails alone (section 14.1). BYE ends a dialog for whoever says it, before any answer
+(section 15.1.1), and so does an answer from a peer that no longer knows the dialog (section 12.2.1.2). What is still in
+flight when the end has come changes nothing. The table is the same for both roles.
 """
 
 from __future__ import annotations

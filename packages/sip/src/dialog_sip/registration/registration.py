@@ -1,0 +1,259 @@
+"""One registration. The driver tells it what happens and when; it says what to send and when to be called again.
+
+How to drive it, after each call: where :attr:`~Registration.wants_to_send` is true, find a place for a REGISTER and
+take it from :meth:`~Registration.request`; where :attr:`~Registration.timer` is set, call
+:meth:`~Registration.handle_timer` then. A challenge is answered below: ask :meth:`~Registration.next_cseq` for the
+number of the request with credentials, and give the challenge to :meth:`~Registration.receive` where it cannot be
+answered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialog_sip.errors import LocalProtocolError
+from dialog_sip.message import Request, Response
+from dialog_sip.registration import answer, timing
+from dialog_sip.registration.machine import (
+    IN_FLIGHT,
+    TRANSITIONS,
+    UNBINDING,
+    WANTS_TO_SEND,
+    Action,
+    RegistrationEvent,
+    RegistrationState,
+)
+from dialog_sip.registration.request import build_register
+from dialog_sip.registration.settings import Account, RegistrationSettings
+
+MAX_REDIRECTS = 3
+"""In a row; then it is a failure like others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a PBX granted."""
+
+    granted: int
+    """Seconds."""
+    registered_at: float
+    """When the REGISTER that was granted had been sent."""
+    expires_at: float
+    service_routes: tuple[str, ...] = ()
+    """Routes for requests outside SIP dialogs (RFC 3608)."""
+
+
+class Registration:
+    """The registration of one AOR. Times are seconds of any one clock; ``jitter`` is a random number from 0 to 1."""
+
+    __slots__ = (
+        "_account", "_cseq", "_delay", "_drop", "_expires", "_failures", "_limit", "_pending", "_redirects",
+        "_settings", "_state", "_target", "binding", "call_id", "contact", "last_code", "last_phrase",
+        "reason", "timer",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        account: Account,
+        settings: RegistrationSettings,
+        *,
+        call_id: str,
+        contact: str,
+        cseq: int = 0,
+        drop: tuple[str, ...] = (),
+    ) -> None:
+        self._account = account
+        self._settings = settings
+        self._state = RegistrationState.IDLE
+        self._cseq = cseq
+        self._drop = tuple(uri for uri in drop if uri != contact)
+        self._expires = settings.expires
+        self._target = account.registrar
+        self._failures = self._redirects = 0
+        self._delay: float | None = None
+        self._pending: Binding | None = None
+        self._limit = timing.SendLimit()
+        self.call_id = call_id
+        """The same for all REGISTERs (RFC 3261 section 10.2)."""
+        self.contact = contact
+        """The URI that we bind."""
+        self.binding: Binding | None = None
+        """The last grant; it may have lapsed since."""
+        self.timer: float | None = None
+        """When to call :meth:`handle_timer`."""
+        self.last_code: int | None = None
+        """Code of the last answer; None after a failure without one."""
+        self.last_phrase = ""
+        self.reason = ""
+        """Why it stands where it stands, in words."""
+
+    @property
+    def state(self) -> RegistrationState:
+        """Where it stands."""
+        return self._state
+
+    @property
+    def cseq(self) -> int:
+        """The last CSeq that was used."""
+        return self._cseq
+
+    @property
+    def wants_to_send(self) -> bool:
+        """Whether :meth:`request` is to be called as soon as there is a place."""
+        return self._state in WANTS_TO_SEND and self.timer is None
+
+    def is_bound(self, now: float) -> bool:
+        """Tell whether the PBX holds a binding of ours, as far as we know."""
+        return self.binding is not None and now < self.binding.expires_at
+
+    def start(self, now: float) -> None:
+        """Register; or, where that failed before, try again now."""
+        self._apply(RegistrationEvent.START, now)
+
+    def stop(self, now: float) -> None:
+        """Unregister (RFC 3261 section 10.2.2)."""
+        self._apply(RegistrationEvent.STOP, now)
+
+    def resume(self, binding: Binding, now: float, jitter: float) -> None:
+        """Go on with a binding from before a restart. Nothing is sent while it is good."""
+        self.binding = binding
+        self._apply(RegistrationEvent.RESUME, now, jitter)
+
+    def move(self, contact: str, now: float) -> None:
+        """Bind another Contact from now on; the old binding is dropped with the same REGISTER."""
+        if contact != self.contact:
+            self._drop = (*(uri for uri in self._drop if uri != contact), self.contact)
+            self.contact = contact
+        self.refresh(now)
+
+    def refresh(self, now: float) -> None:
+        """Renew the binding now, if there is to be one."""
+        self._apply(RegistrationEvent.REFRESH, now)
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due; nothing before :attr:`timer`."""
+        if self.timer is None or now < self.timer:
+            return
+        lapsed = self._state is RegistrationState.DEPARTING and not self.is_bound(now)
+        self._apply(RegistrationEvent.LAPSED if lapsed else RegistrationEvent.TIMER, now)
+
+    def request(self, now: float) -> Request:
+        """Return the REGISTER to send now. Raises :class:`LocalProtocolError` where none is wanted."""
+        if not self.wants_to_send:
+            raise LocalProtocolError(f"no REGISTER is wanted while {self._state}")
+        leaves = self._state in UNBINDING
+        self._apply(RegistrationEvent.SENT, now)
+        self._cseq += 1
+        self._limit.note(now)
+        return build_register(
+            self._account,
+            target=self._target,
+            call_id=self.call_id,
+            cseq=self._cseq,
+            contact=self.contact,
+            expires=0 if leaves else self._expires,
+            drop=self._drop,
+            instance=self._settings.instance,
+        )
+
+    def next_cseq(self, now: float) -> int | None:
+        """Return the CSeq for the same REGISTER with credentials; None where one more now would be too many."""
+        if self._state not in IN_FLIGHT:
+            raise LocalProtocolError(f"no REGISTER is on its way while {self._state}")
+        if not self._limit.allows_retry(now):
+            return None
+        self._limit.note(now)
+        self._cseq += 1
+        return self._cseq
+
+    def receive(self, response: Response, now: float, jitter: float) -> None:
+        """Take the final answer to the REGISTER on its way."""
+        self.last_code, self.last_phrase = response.code, response.phrase
+        event, self.reason = self._judge(response, jitter)
+        self._apply(event, now, jitter)
+
+    def fail(self, reason: str, now: float, jitter: float) -> None:
+        """Note that there is no answer: timeout, or no way to send."""
+        self.last_code, self.last_phrase, self.reason = None, "", reason
+        self._apply(RegistrationEvent.FAILED, now, jitter)
+
+    def _judge(self, response: Response, jitter: float) -> tuple[RegistrationEvent, str]:
+        if response.is_success:
+            return self._judge_success(response)
+        said = f"the PBX answered {response.code} {response.phrase}"
+        if response.code == 423 and (minimum := self._acceptable_minimum(response)):
+            self._expires = minimum
+            return RegistrationEvent.ADJUSTED, f"the PBX wants at least {minimum} seconds"
+        if response.code // 100 == 3 and (target := answer.redirect(response)) and self._redirects < MAX_REDIRECTS:
+            self._redirects += 1
+            self._target = target
+            return RegistrationEvent.ADJUSTED, f"the PBX sent us on to {target}"
+        seconds = answer.retry_after(response)
+        if seconds is not None:
+            self._delay = timing.retry_after_delay(self._settings, seconds, jitter)
+        return answer.event_of_failure(response.code), said
+
+    def _judge_success(self, response: Response) -> tuple[RegistrationEvent, str]:
+        if self._state in {RegistrationState.UNREGISTERING, RegistrationState.RESTARTING}:
+            return RegistrationEvent.ACCEPTED, ""
+        granted = answer.granted_expires(response, self.contact, self._expires, self._drop)
+        if not granted:
+            return RegistrationEvent.FAILED, "the PBX accepted the REGISTER but holds no binding of ours"
+        sent = self._limit.last or 0.0
+        self._pending = Binding(granted, sent, sent + granted, answer.service_routes(response))
+        return RegistrationEvent.ACCEPTED, ""
+
+    def _acceptable_minimum(self, response: Response) -> int | None:
+        minimum = answer.minimum_expires(response)
+        if minimum is None or not self._expires < minimum <= self._settings.longest_expires:
+            return None
+        return minimum
+
+    def _apply(self, event: RegistrationEvent, now: float, jitter: float = 1.0) -> None:
+        if (
+            event is RegistrationEvent.FAILED
+            and self._state in {RegistrationState.LEAVING, RegistrationState.UNREGISTERING}
+            and not self.is_bound(now)
+        ):
+            event = RegistrationEvent.LAPSED
+        row = TRANSITIONS.get((self._state, event))
+        if row is None:
+            raise LocalProtocolError(f"{event} cannot happen while {self._state}")
+        state, actions = row
+        if state is not self._state or actions:
+            self.timer = None
+        self._state = state
+        for action in actions:
+            self._do(action, now, jitter)
+
+    def _do(self, action: Action, now: float, jitter: float) -> None:
+        match action:
+            case Action.SEND:
+                allowed = self._limit.next_attempt(now)
+                self.timer = allowed if allowed > now else None
+            case Action.BIND:
+                self._bind()
+            case Action.UNBIND:
+                self.binding = None
+            case Action.SCHEDULE_REFRESH:
+                self._schedule_refresh(now, jitter)
+            case Action.BACK_OFF | Action.BACK_OFF_SLOWLY:
+                self._back_off(now, jitter, slowly=action is Action.BACK_OFF_SLOWLY)
+
+    def _bind(self) -> None:
+        self.binding, self._pending = self._pending, None
+        self._drop = ()
+        self._failures = self._redirects = 0
+
+    def _schedule_refresh(self, now: float, jitter: float) -> None:
+        if self.binding is None:
+            raise LocalProtocolError("there is no binding to refresh")
+        delay = timing.refresh_delay(self.binding.granted, self._settings.interval, jitter)
+        self.timer = max(now, self.binding.registered_at + delay)
+
+    def _back_off(self, now: float, jitter: float, *, slowly: bool) -> None:
+        self._failures += 1
+        self._target = self._account.registrar
+        delay = timing.backoff_delay(self._settings, self._failures, jitter, slowly=slowly)
+        told, self._delay = self._delay, None
+        self.timer = now + (delay if told is None else max(told, 1.0))

@@ -1,0 +1,77 @@
+"""When to send: refresh times, backoff, and the limit that holds whatever a PBX answers.
+
+``jitter`` is a random number from 0 to 1.
+"""
+
+from __future__ import annotations
+
+from dialog_sip.registration.settings import RegistrationSettings
+
+LIMIT = 6
+"""REGISTER transactions within :data:`LIMIT_PERIOD`, challenges and their answers included."""
+LIMIT_PERIOD = 20.0
+"""Seconds."""
+_RESERVED = 2
+"""An attempt begins only where its challenge could be answered as well."""
+_SPREAD = 0.2
+"""Part of the waiting time over which refreshes are spread, so that what began together does not stay together."""
+_MARGIN = 0.15
+"""Part of the grant that is left for a refresh to succeed in: retransmissions, a challenge, another attempt."""
+_LONGEST_MARGIN = 120.0
+_USUAL_MARGIN = 5.0
+_SHORTEST_WAIT = 1.0
+
+
+def refresh_delay(granted: float, interval: float, jitter: float) -> float:
+    """Return how long after a grant of so many seconds to refresh: before it ends, and within the interval."""
+    margin = min(max(granted * _MARGIN, min(_USUAL_MARGIN, granted / 2)), _LONGEST_MARGIN)
+    latest = min(granted - margin, interval)
+    return latest * (1 - _SPREAD * (1 - jitter))
+
+
+def backoff_delay(settings: RegistrationSettings, failures: int, jitter: float, *, slowly: bool) -> float:
+    """Return how long to wait after so many failures in a row: full jitter below a bound that doubles, then stays."""
+    first, longest = (
+        (settings.slow_backoff, settings.longest_slow_backoff)
+        if slowly
+        else (settings.backoff, settings.longest_backoff)
+    )
+    # The exponent is bounded: 2.0**1100 overflows, and failures may go on for years.
+    return max(_SHORTEST_WAIT, jitter * min(first * 2.0 ** min(failures - 1, 32), longest))
+
+
+def retry_after_delay(settings: RegistrationSettings, seconds: float, jitter: float) -> float:
+    """Return how long to wait where the PBX said how long (RFC 3261 section 20.33), spread a little beyond."""
+    return min(seconds, settings.longest_retry_after) * (1 + _SPREAD * jitter)
+
+
+class SendLimit:
+    """Never more than :data:`LIMIT` transactions in any :data:`LIMIT_PERIOD` seconds."""
+
+    __slots__ = ("_times",)
+
+    def __init__(self) -> None:
+        self._times: tuple[float, ...] = ()
+
+    @property
+    def last(self) -> float | None:
+        """When the last transaction began."""
+        return self._times[-1] if self._times else None
+
+    def note(self, now: float) -> None:
+        """Count a transaction that begins now."""
+        self._times = (*self._recent(now), now)[-LIMIT:]
+
+    def allows_retry(self, now: float) -> bool:
+        """Tell whether one more transaction of the same attempt may begin."""
+        return len(self._recent(now)) < LIMIT
+
+    def next_attempt(self, now: float) -> float:
+        """Return when an attempt may begin: ``now``, or later."""
+        recent = self._recent(now)
+        surplus = len(recent) - (LIMIT - _RESERVED)
+        return now if surplus <= 0 else recent[surplus - 1] + LIMIT_PERIOD
+
+    def _recent(self, now: float) -> tuple[float, ...]:
+        # One that is exactly a period old is over; the comparison is the same sum as in next_attempt.
+        return tuple(time for time in self._times if time + LIMIT_PERIOD > now)

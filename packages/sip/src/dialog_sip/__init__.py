@@ -1,6 +1,7 @@
 """SIP sans-I/O: messages, transactions, registration, SIP dialogs, SDP, digest; asyncio drivers in dialog_sip.aio."""
 
 from dialog_sip.errors import LocalProtocolError, RemoteProtocolError, SipError
+from dialog_sip.framer import Framer
 from dialog_sip.headers import Headers, HeaderValue
 from dialog_sip.message import Message, Request, Response
 from dialog_sip.parser import parse_message
@@ -11,6 +12,7 @@ from dialog_sip.values import BRANCH_COOKIE, CSeq, MediaType, NameAddr, Via
 __all__ = [
     "BRANCH_COOKIE",
     "CSeq",
+    "Framer",
     "HeaderValue",
     "Headers",
     "LocalProtocolError",

@@ -29,11 +29,12 @@ COMPACT_FORMS: Final = {
 
 _SPELLINGS = (
     "Via", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards", "Route", "Record-Route", "Expires",
-    "Min-Expires",     "Content-Type", "Content-Length", "Content-Encoding", "Content-Disposition", "User-Agent", "Server", "Allow",
-    "Supported", "Require", "Proxy-Require", "Unsupported", "Authorization", "Proxy-Authorization", "WWW-Authenticate",
-    "Proxy-Authenticate", "Authentication-Info", "Retry-After", "Date", "Accept", "Session-Expires", "Min-SE", "Reason",
-    "P-Asserted-Identity", "P-Preferred-Identity", "Privacy", "Path", "Service-Route", "Allow-Events", "Event",
-    "Subscription-State", "Refer-To", "Referred-By", "Replaces", "RSeq", "RAck", "Timestamp", "Warning", "Subject",
+    "Min-Expires", "Content-Type", "Content-Length", "Content-Encoding", "Content-Disposition", "User-Agent",
+    "Server", "Allow", "Supported", "Require", "Proxy-Require", "Unsupported", "Authorization",
+    "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate", "Authentication-Info", "Retry-After",
+    "Date", "Accept", "Session-Expires", "Min-SE", "Reason", "P-Asserted-Identity", "P-Preferred-Identity",
+    "Privacy", "Path", "Service-Route", "Allow-Events", "Event", "Subscription-State", "Refer-To",
+    "Referred-By", "Replaces", "RSeq", "RAck", "Timestamp", "Warning", "Subject",
 )  # fmt: skip
 # Spelling as it usually stands on the wire -> key; a look-up here saves lower() and the check for a token.
 KEYS: Final = {name: name.lower() for name in _SPELLINGS} | COMPACT_FORMS

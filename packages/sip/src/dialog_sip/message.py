@@ -132,7 +132,7 @@ class Message:
 class Request(Message):
     """A request (RFC 3261 section 7.1)."""
 
-    __slots__ = ("_local_tag", "method", "uri")
+    __slots__ = ("_tag", "method", "uri")
 
     def __init__(self, method: str, uri: SipUri | str, headers: Items = (), body: bytes = b"") -> None:
         super().__init__(headers, body)
@@ -140,7 +140,7 @@ class Request(Message):
         """Method, in the case of the wire: methods are case-sensitive."""
         self.uri = str(uri)
         """Request-URI as it stands on the wire."""
-        self._local_tag: str | None = None
+        self._tag: str | None = None
 
     @property
     def request_uri(self) -> SipUri:
@@ -176,7 +176,7 @@ class Request(Message):
             answer.copy_from(self.headers, name)
         to = self.to
         if to.tag is None and code > 100:
-            answer.add("To", to.with_tag(to_tag or self._own_tag()))
+            answer.add("To", to.with_tag(to_tag or self.local_tag))
         else:
             answer.copy_from(self.headers, "To")
         for name in ("Call-ID", "CSeq", *(("Timestamp",) if code == 100 else ())):
@@ -189,10 +189,12 @@ class Request(Message):
             answer.add("Content-Type", content_type)
         return Response(code, phrase, answer, body)
 
-    def _own_tag(self) -> str:
-        if self._local_tag is None:
-            self._local_tag = secrets.token_hex(8)
-        return self._local_tag
+    @property
+    def local_tag(self) -> str:
+        """The To tag of the responses that are built from this object; random, made when first asked for."""
+        if self._tag is None:
+            self._tag = secrets.token_hex(8)
+        return self._tag
 
 
 class Response(Message):

@@ -1,0 +1,91 @@
+"""A byte stream to messages, by Content-Length (RFC 3261 section 18.3).
+
+However the stream is cut into chunks, the same frames come out. Between messages stand the keepalives of RFC 5626
+section 4.4.1: a double CRLF is a ping and comes out as :data:`PING`, a single CRLF is the pong and comes out as
+nothing. A stream that breaks the framing cannot be trusted again: :attr:`Framer.error` is set and the connection has
+to be closed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from dialog_sip.errors import RemoteProtocolError
+from dialog_sip.parser import MAX_MESSAGE
+
+PING: Final = b"\r\n\r\n"
+"""The keepalive that asks for a :data:`PONG`; also the frame that says one came in."""
+PONG: Final = b"\r\n"
+"""The answer to a :data:`PING`."""
+
+_HEAD_END: Final = b"\r\n\r\n"
+_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*(?:\r\n[ \t]+)?(\d{1,10})[ \t]*(?=\r\n)", re.IGNORECASE)
+
+
+class Framer:
+    """Cuts one incoming stream. Holds at most ``max_message`` bytes and one chunk."""
+
+    __slots__ = ("_buffer", "_max_message", "_scanned", "_wanted", "error")
+
+    def __init__(self, max_message: int = MAX_MESSAGE) -> None:
+        self._buffer = bytearray()
+        self._max_message = max_message
+        self._scanned = 0
+        self._wanted = 0
+        self.error: RemoteProtocolError | None = None
+        """What broke the framing; nothing comes out any more."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take a chunk and return the frames that it completes: whole messages, and :data:`PING`."""
+        if self.error is not None:
+            return []
+        self._buffer += data
+        frames: list[bytes] = []
+        try:
+            while (frame := self._next()) is not None:
+                frames.append(frame)
+        except RemoteProtocolError as error:
+            self.error = error
+            self._buffer.clear()
+        return frames
+
+    def _next(self) -> bytes | None:
+        if self._wanted:
+            return self._take(self._wanted) if len(self._buffer) >= self._wanted else None
+        if self._buffer.startswith(b"\r"):
+            return self._keepalive()
+        end = self._buffer.find(_HEAD_END, self._scanned)
+        if end < 0:
+            if len(self._buffer) > self._max_message:
+                raise RemoteProtocolError("header section is too large", status=513, reason="Message Too Large")
+            self._scanned = max(0, len(self._buffer) - len(_HEAD_END) + 1)
+            return None
+        self._wanted = self._length(end)
+        return self._next()
+
+    def _keepalive(self) -> bytes | None:
+        if self._buffer.startswith(PING):
+            return self._take(len(PING))
+        if len(self._buffer) < len(PING) and PING.startswith(self._buffer):
+            return None
+        if not self._buffer.startswith(PONG):
+            raise RemoteProtocolError("a lone CR between messages")
+        self._take(len(PONG))
+        return self._next()
+
+    def _length(self, end: int) -> int:
+        head_size = end + len(_HEAD_END)
+        lengths = {int(value) for value in _LENGTH.findall(self._buffer, 0, end + 2)}
+        if len(lengths) != 1:
+            raise RemoteProtocolError("a message on a stream needs one Content-Length")
+        size = head_size + lengths.pop()
+        if size > self._max_message:
+            raise RemoteProtocolError("message is too large", status=513, reason="Message Too Large")
+        return size
+
+    def _take(self, size: int) -> bytes:
+        frame = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        self._scanned = self._wanted = 0
+        return frame

@@ -1,0 +1,37 @@
+"""Transactions (RFC 3261 section 17, RFC 6026) without I/O: :class:`TransactionLayer` and what comes out of it."""
+
+from dialog_sip.transactions.events import (
+    AckReceived,
+    AckTimeout,
+    CancelReceived,
+    Event,
+    FlowLike,
+    RequestReceived,
+    ResponseReceived,
+    ServerTimeout,
+    Terminated,
+    Timeout,
+    Transmit,
+    TransportFailed,
+)
+from dialog_sip.transactions.layer import TransactionLayer
+from dialog_sip.transactions.timers import Timers
+from dialog_sip.transactions.transaction import TooManyTransactionsError
+
+__all__ = [
+    "AckReceived",
+    "AckTimeout",
+    "CancelReceived",
+    "Event",
+    "FlowLike",
+    "RequestReceived",
+    "ResponseReceived",
+    "ServerTimeout",
+    "Terminated",
+    "Timeout",
+    "Timers",
+    "TooManyTransactionsError",
+    "TransactionLayer",
+    "Transmit",
+    "TransportFailed",
+]

@@ -1,0 +1,118 @@
+"""What comes out of a :class:`~dialog_sip.transactions.layer.TransactionLayer`, and what it asks of a flow."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from dialog_sip.message import Request, Response
+
+
+class FlowLike(Protocol):
+    """A way to one peer address, as much of it as transactions need (RFC 5626)."""
+
+    @property
+    def transport(self) -> str:
+        """``udp``, ``tcp``, ``tls``, ``ws`` or ``wss``."""
+
+    @property
+    def reliable(self) -> bool:
+        """True where the transport itself sees to delivery."""
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """Our address and port; an IPv6 address without brackets."""
+
+    @property
+    def remote(self) -> tuple[str, int]:
+        """The peer's address and port."""
+
+
+class Transmit(NamedTuple):
+    """Send ``data`` on ``flow``."""
+
+    flow: FlowLike
+    data: bytes
+
+
+class RequestReceived(NamedTuple):
+    """A request other than ACK and CANCEL came in, for the first time. Answer it with ``respond``."""
+
+    transaction: str
+    request: Request
+    flow: FlowLike
+
+
+class ResponseReceived(NamedTuple):
+    """A response to a request of ours. An INVITE may have several 2xx, one a To tag (forking)."""
+
+    transaction: str
+    response: Response
+    flow: FlowLike
+
+
+class AckReceived(NamedTuple):
+    """The ACK for a 2xx of ours. No transaction: it is not known here, as after another process sent the 2xx."""
+
+    transaction: str | None
+    request: Request
+    flow: FlowLike
+
+
+class AckTimeout(NamedTuple):
+    """No ACK for a 2xx of ours within 64*T1: send BYE (RFC 3261 section 13.3.1.4)."""
+
+    transaction: str
+    request: Request
+    flow: FlowLike
+
+
+class CancelReceived(NamedTuple):
+    """The peer cancels the INVITE of this transaction; the CANCEL itself is answered. Answer the INVITE with 487."""
+
+    transaction: str
+    request: Request
+    flow: FlowLike
+
+
+class Timeout(NamedTuple):
+    """No final response to a request of ours: treat it as 408 (RFC 3261 section 8.1.3.1)."""
+
+    transaction: str
+    request: Request
+    flow: FlowLike
+
+
+class TransportFailed(NamedTuple):
+    """The flow broke before the transaction was over: for a client as good as 503 (RFC 3261 section 8.1.3.1)."""
+
+    transaction: str
+    request: Request
+    flow: FlowLike
+
+
+class ServerTimeout(NamedTuple):
+    """A request was answered in the TU's place, because it took too long or there were too many."""
+
+    transaction: str
+    request: Request
+    flow: FlowLike
+
+
+class Terminated(NamedTuple):
+    """The transaction is over and its name means nothing any more."""
+
+    transaction: str
+
+
+Event = (
+    RequestReceived
+    | ResponseReceived
+    | AckReceived
+    | AckTimeout
+    | CancelReceived
+    | Timeout
+    | TransportFailed
+    | ServerTimeout
+    | Terminated
+)
+"""Everything that a TU hears of."""

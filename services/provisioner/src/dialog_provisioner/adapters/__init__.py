@@ -1,0 +1,1 @@
+"""The ports of the provisioner on PostgreSQL, Kafka and Faust."""

@@ -1,0 +1,119 @@
+"""Port ``Topic``: ``sip.mappings``, written through the publisher, read back through a view.
+
+Theory of operation. What this process sends counts as published at once (the *overlay*), until the view has read it
+back. What the view reads without its being in the overlay was written by another: while this process leads, that is
+one that was stopped and does not know yet that it leads no longer, so the whole table is compared again. A record
+that was sent and has not come back after :data:`ECHO_WITHIN` is taken for lost, with the same effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+
+from dialog_runtime.bus.errors import BusError
+from dialog_runtime.bus.ports import Bus
+from dialog_runtime.bus.record import Record
+from dialog_runtime.bus.view import View
+from dialog_runtime.clock import Clock
+from dialog_schemas.cloudevents import MalformedEventError
+from dialog_schemas.mappings import MappingRejected, MappingUpserted
+from dialog_schemas.topics import MAPPINGS
+
+from dialog_provisioner.dirty import Dirty
+from dialog_provisioner.model.check import Checked
+from dialog_provisioner.model.diff import Change
+from dialog_provisioner.ports import TopicUnavailableError
+
+ECHO_WITHIN = 10.0
+"""Seconds after which a record that was acknowledged must have been read back."""
+
+
+class MappingTopic:
+    """Marks ``dirty`` where the topic says something that this process did not write."""
+
+    def __init__(self, bus: Bus, dirty: Dirty, clock: Clock) -> None:
+        self._publisher = bus.publisher
+        self._dirty = dirty
+        self._clock = clock
+        self._overlay: dict[str, tuple[Checked | None, float]] = {}
+        self._view: View[Checked] = bus.view(MAPPINGS, _decode, self._on_change)
+        self.published: Mapping[str, Checked] = _Published(self._view, self._overlay)
+
+    async def ready(self) -> None:
+        """Return once the topic was read."""
+        await self._view.ready()
+        self._forget_lost()
+
+    async def publish(self, changes: Sequence[Change]) -> None:
+        """Write ``changes`` and wait for the broker."""
+        expires = self._clock.monotonic() + ECHO_WITHIN
+        sent = []
+        for change in changes:
+            self._overlay.pop(change.key, None)  # so that the overlay stays in the order of expiry
+            self._overlay[change.key] = (change.event, expires)
+            sent.append(self._send(change))
+        outcomes = await asyncio.gather(*sent, return_exceptions=True)
+        failed = [(change, error) for change, error in zip(changes, outcomes, strict=True) if error is not None]
+        for change, _ in failed:
+            self._overlay.pop(change.key, None)
+        for _, error in failed:
+            if not isinstance(error, BusError):
+                raise error
+        if failed:
+            raise TopicUnavailableError(f"{len(failed)} records for {MAPPINGS.name} not taken by Kafka: {failed[0][1]}")
+        self._forget_lost()
+
+    async def _send(self, change: Change) -> None:
+        if change.event is None:
+            await self._publisher.tombstone(MAPPINGS, change.key)
+        else:
+            await self._publisher.publish(MAPPINGS, change.key, change.event)
+
+    def _on_change(self, key: str, event: Checked | None) -> None:
+        mine = self._overlay.get(key)
+        if mine is None:
+            self._dirty.mark_everything()
+        elif mine[0] == event:
+            del self._overlay[key]
+
+    def _forget_lost(self) -> None:
+        """Believe the topic again where a record did not come back."""
+        now = self._clock.monotonic()
+        while self._overlay:
+            key, (event, expires) = next(iter(self._overlay.items()))
+            if expires > now:
+                return
+            del self._overlay[key]
+            # A tombstone for what the view never saw does not come back.
+            if self._view.get(key) != event:
+                self._dirty.mark_everything()
+
+
+class _Published(Mapping[str, Checked]):
+    """The view, with what is on its way laid over it."""
+
+    def __init__(self, view: View[Checked], overlay: Mapping[str, tuple[Checked | None, float]]) -> None:
+        self._view = view
+        self._overlay = overlay
+
+    def __getitem__(self, key: str) -> Checked:
+        mine = self._overlay.get(key)
+        event = self._view.get(key) if mine is None else mine[0]
+        if event is None:
+            raise KeyError(key)
+        return event
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (key for key in self._view if self._overlay.get(key, (True,))[0] is not None)
+        yield from [key for key, (event, _) in self._overlay.items() if event is not None and key not in self._view]
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _decode(record: Record) -> Checked:
+    event = record.envelope().event
+    if not isinstance(event, MappingUpserted | MappingRejected):
+        raise MalformedEventError(f"{event.type()} has no place on {MAPPINGS.name}")
+    return event

@@ -1,0 +1,1 @@
+"""What the provisioner decides: pure functions, no I/O."""

@@ -1,0 +1,163 @@
+"""The watch of the table: the only writer of ``sip.mappings``.
+
+Theory of operation. Whoever leads compares the table with the topic and publishes the difference: first the whole,
+then what the notifications name. Where there is no trigger, or a notification may have been missed, a fingerprint of
+the table (one row, read every so often) says whether to compare again. A comparison starts from what the topic says
+and may be repeated at will, so it does not matter where the one before it, here or in another process, was cut off:
+whatever fails, everything is marked and compared anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from dialog_provisioner.dirty import Dirty
+from dialog_provisioner.model.diff import Comparison, changes
+from dialog_provisioner.model.rows import Address
+from dialog_provisioner.ports import (
+    Fingerprint,
+    Leadership,
+    LeadershipLostError,
+    Rows,
+    TableUnavailableError,
+    Topic,
+    TopicUnavailableError,
+)
+from dialog_provisioner.status import Status, WatchState
+
+READ_AT_ONCE = 2_000
+"""Addresses looked up in one query."""
+PUBLISH_AT_ONCE = 1_000
+"""Records on their way to the broker at a time."""
+BACKOFF = (0.25, 0.5, 1.0, 2.0)
+"""Seconds between attempts while PostgreSQL or Kafka is away; the last goes on."""
+
+log = structlog.get_logger()
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the table's fingerprint is looked at, in seconds: with triggers in place, and without."""
+
+    with_triggers: float
+    without: float
+
+
+class Watch:
+    """A part of the service: runs until :meth:`stop`."""
+
+    def __init__(
+        self, rows: Rows, topic: Topic, leadership: Leadership, dirty: Dirty, pace: Pace, status: Status
+    ) -> None:
+        self._rows = rows
+        self._topic = topic
+        self._leadership = leadership
+        self._dirty = dirty
+        self._pace = pace
+        self._status = status
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Let go of the lead, so that another may take it."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Lead whenever nobody else does."""
+        running = asyncio.create_task(self._run())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            running.cancel()
+            stopping.cancel()
+            await asyncio.wait({running, stopping})
+        if not running.cancelled():
+            running.result()
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            self._status.watch = WatchState.FOLLOWING
+            try:
+                await self._leadership.lead(self._lead)
+            except LeadershipLostError as error:
+                log.warning("no longer leading the watch", reason=str(error))
+                failures = 0
+            except TableUnavailableError as error:
+                self._status.failed(str(error))
+                await asyncio.sleep(_backoff(failures))
+                failures += 1
+
+    async def _lead(self) -> None:
+        self._dirty.mark_everything()
+        failures = 0
+        while True:
+            try:
+                await self._follow()
+            except (TableUnavailableError, TopicUnavailableError) as error:
+                self._status.failed(str(error))
+                self._dirty.mark_everything()
+                await asyncio.sleep(_backoff(failures))
+                failures += 1
+
+    async def _follow(self) -> None:
+        """Keep the topic as the table is, until something fails."""
+        await self._topic.ready()
+        triggers = await self._rows.prepare()
+        self._status.leading(triggers=triggers)
+        pace = self._pace.with_triggers if triggers else self._pace.without
+        seen: Fingerprint | None = None
+        while True:
+            # Read before the rows: what changes in between is then another fingerprint.
+            fingerprint = await self._rows.fingerprint() if seen is None else seen
+            await self._catch_up()
+            self._status.caught_up()
+            seen = fingerprint
+            if not await self._dirty.wait(pace):
+                seen = await self._look(seen)
+
+    async def _look(self, seen: Fingerprint) -> Fingerprint:
+        fingerprint = await self._rows.fingerprint()
+        if fingerprint != seen:
+            self._dirty.mark_everything()
+        return fingerprint
+
+    async def _catch_up(self) -> None:
+        marked = self._dirty.take()
+        if marked is None:
+            await self._compare()
+        else:
+            await self._republish(marked, ())
+
+    async def _compare(self) -> None:
+        comparison = Comparison(self._topic.published)
+        async with aclosing(self._rows.heads()) as batches:  # type: ignore[type-var]
+            async for heads in batches:
+                comparison.see(heads)
+        await self._republish(comparison.dirty, comparison.gone())
+
+    async def _republish(self, addresses: Collection[Address], gone: Collection[str]) -> None:
+        for some in _chunks(list(addresses), READ_AT_ONCE):
+            rows = await self._rows.of(some)
+            found = changes({address.aor for address in some}, rows, self._topic.published)
+            for part in _chunks(found, PUBLISH_AT_ONCE):
+                await self._topic.publish(part)
+                self._status.published(len(part))
+        for part in _chunks(changes(gone, (), self._topic.published), PUBLISH_AT_ONCE):
+            await self._topic.publish(part)
+            self._status.published(len(part))
+
+
+def _chunks(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _backoff(failures: int) -> float:
+    return BACKOFF[min(failures, len(BACKOFF) - 1)]

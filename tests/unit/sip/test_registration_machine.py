@@ -308,7 +308,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_never_more_than_six_transactions_in_twenty_seconds(
+def test_never_more_than_six_in_twenty_seconds(
     steps: list[tuple[str, tuple[str, int], float, float]],
 ) -> None:
     registration = make()

@@ -1,0 +1,335 @@
+"""The bridge's end of a call's SIP dialog: turns actions into messages, and messages into inputs.
+
+Pure. What it returns are parcels, relayed messages with an address; Via, Contact and credentials are the registrar's to
+add (``docs/architecture.md``, "Who does what to a SIP message").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from dialog_schemas.instances import SipDialogRecord
+from dialog_schemas.relay import Relay, RelayKind
+from dialog_sip import NameAddr, RemoteProtocolError, Request, Response, SipUri, parse_message
+from dialog_sip.sip_dialog import DialogRecord, DialogSet, DialogState, SipDialog, initial_request
+
+from dialog_bridge.model import bodies, replies
+from dialog_bridge.model.actions import (
+    Respond,
+    SendAck,
+    SendBye,
+    SendCancel,
+    SendInvite,
+    SendRefer,
+    SendReinvite,
+    SipAction,
+)
+from dialog_bridge.model.inputs import Input, Kind, Signal
+
+SDP = "application/sdp"
+
+MAX_OPEN = 16
+"""Requests of the PBX that wait for an answer of ours at a time. A peer with more than that has lost its mind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A relayed message and the registrar it goes to. ``to`` None: whoever holds the mapping now."""
+
+    relay: Relay
+    to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a message means: an input for the call, answers to send, or neither."""
+
+    event: Input | None = None
+    parcels: tuple[Parcel, ...] = ()
+
+
+NOTHING = Heard()
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the leg's messages are marked with.
+
+    ``prefix`` starts the names of our transactions. It is the same for the same call, so that a registrar knows a
+    message that comes twice.
+    """
+
+    call: str
+    aor: str
+    instance: str
+    prefix: str
+
+
+@dataclass(slots=True)
+class SipLeg:
+    """One leg. Make it with :meth:`outgoing`, :meth:`incoming` or :meth:`adopted`."""
+
+    names: Names
+    invite_transaction: str = ""
+    """The relay transaction of the first INVITE."""
+    registrar: str | None = None
+    """Who has that transaction."""
+    _invite: Request | None = None
+    _forks: DialogSet | None = None
+    _dialog: SipDialog | None = None
+    _sent: dict[str, str] = field(default_factory=dict)
+    """Our requests that wait for a final response: transaction -> method."""
+    _open: dict[str, tuple[Request, str]] = field(default_factory=dict)
+    """The PBX's that wait for ours: transaction -> request, registrar."""
+    _cseqs: dict[str, int] = field(default_factory=dict)
+    """CSeq of the last 2xx to an INVITE: branch -> number."""
+    _awaits_answer: bool = False
+    """Our last 2xx made an offer."""
+    _count: int = 0
+    _ignore_contact: bool = False
+
+    @classmethod
+    def outgoing(cls, names: Names, from_: SipUri, to: SipUri, *, token: str, ignore_contact: bool = False) -> SipLeg:
+        """Return the leg of a call to ``to``. ``token`` is unguessable: it names the SIP dialog (RFC 3261 19.3)."""
+        invite = initial_request(
+            "INVITE",
+            to,
+            from_=NameAddr.make(from_, tag=token[:16]),
+            to=NameAddr.make(to),
+            call_id=token,
+        )
+        leg = cls(names, _invite=invite, _ignore_contact=ignore_contact)
+        leg.invite_transaction = leg._next_transaction()
+        return leg
+
+    @classmethod
+    def incoming(
+        cls, names: Names, invite: Request, relay: Relay, *, token: str, ignore_contact: bool = False
+    ) -> SipLeg:
+        """Return the leg of an INVITE that came. Raises :class:`RemoteProtocolError` with what to answer."""
+        if required := invite.headers.get("Require"):
+            raise RemoteProtocolError(f"extension {required}", status=420, reason="Bad Extension", request=invite)
+        dialog = SipDialog.uas(invite, token[:16], ignore_contact=ignore_contact)
+        leg = cls(names, relay.transaction, relay.sender, invite, None, dialog, _ignore_contact=ignore_contact)
+        leg._open[relay.transaction] = (invite, relay.sender)
+        return leg
+
+    @classmethod
+    def adopted(cls, names: Names, record: SipDialogRecord) -> SipLeg:
+        """Return the leg of a SIP dialog that a dead instance left, to end it."""
+        state = DialogState.EARLY if record.remote_tag is None else DialogState.CONFIRMED
+        kept = DialogRecord(**record.model_dump())
+        return cls(names, _dialog=SipDialog(kept, state))
+
+    @property
+    def sip_call_id(self) -> str:
+        """Call-ID of the SIP dialog."""
+        if self._dialog is not None:
+            return self._dialog.record.call_id
+        return "" if self._invite is None else self._invite.call_id
+
+    @property
+    def has_offer(self) -> bytes | None:
+        """The offer of the INVITE that came."""
+        return None if self._invite is None else bodies.sdp_of(self._invite)
+
+    @property
+    def record(self) -> SipDialogRecord | None:
+        """The SIP dialog as another instance needs it."""
+        if self._dialog is not None:
+            kept = self._dialog.record
+            return SipDialogRecord(**{name: getattr(kept, name) for name in kept.__slots__})
+        if self._invite is None:
+            return None
+        invite = self._invite
+        return SipDialogRecord(
+            call_id=invite.call_id,
+            local_tag=invite.from_.tag or "",
+            local_uri=invite.from_.uri_text,
+            remote_uri=invite.to.uri_text,
+            local_cseq=invite.cseq.number,
+        )
+
+    def render(self, action: SipAction) -> tuple[Parcel, ...]:
+        """Turn an action into messages; none where there is nothing any more to send it for."""
+        match action:
+            case SendInvite(sdp):
+                return self._send_invite(sdp)
+            case SendReinvite(sdp):
+                return self._in_dialog("INVITE", body=sdp, content_type=SDP)
+            case SendRefer(target):
+                return self._in_dialog("REFER", headers=(("Refer-To", f"<{target}>"),))
+            case SendBye(branch):
+                return self._bye(branch)
+            case SendAck(branch):
+                return self._ack(branch)
+            case SendCancel():
+                return (self._parcel(RelayKind.CANCEL, self.invite_transaction, to=self.registrar),)
+            case Respond():
+                return self._respond(action)
+
+    def hear(self, relay: Relay) -> Heard:
+        """Turn a relayed message into what it means. Raises :class:`RemoteProtocolError` for what cannot be read."""
+        if relay.kind is RelayKind.ACK_TIMEOUT:
+            return Heard(Signal(Kind.ACK_TIMEOUT))
+        message = parse_message(relay.sip)
+        if isinstance(message, Response):
+            return self._hear_response(relay, message)
+        return self._hear_request(relay, message)
+
+    # Sending.
+
+    def _send_invite(self, sdp: bytes) -> tuple[Parcel, ...]:
+        invite = self._invite
+        if invite is None:
+            return ()
+        invite.body = sdp
+        invite.headers.set("Content-Type", SDP)
+        self._forks = DialogSet(invite, ignore_contact=self._ignore_contact)
+        return (self._request(invite, self.invite_transaction),)
+
+    def _in_dialog(
+        self,
+        method: str,
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+    ) -> tuple[Parcel, ...]:
+        if self._dialog is None or self._dialog.state is not DialogState.CONFIRMED:
+            return ()
+        request = self._dialog.request(method, headers=headers, body=body, content_type=content_type)
+        return (self._request(request, self._next_transaction()),)
+
+    def _bye(self, branch: str) -> tuple[Parcel, ...]:
+        dialog = self._branch(branch) if branch else self._dialog
+        if dialog is None:
+            return ()
+        if dialog.state is DialogState.TERMINATED:
+            # Again, where a registrar took the first one to its grave, or where the PBX said 408 and may still talk.
+            dialog = SipDialog(dialog.record, DialogState.CONFIRMED, ignore_contact=self._ignore_contact)
+            self._dialog = self._dialog if branch else dialog
+        return (self._request(dialog.request("BYE"), self._next_transaction(), own=not branch),)
+
+    def _ack(self, branch: str) -> tuple[Parcel, ...]:
+        dialog, cseq = self._branch(branch) or self._dialog, self._cseqs.get(branch)
+        if dialog is None or cseq is None:
+            return ()
+        return (self._request(dialog.ack(cseq), self._next_transaction(), own=False),)
+
+    def _respond(self, action: Respond) -> tuple[Parcel, ...]:
+        if action.transaction not in self._open:
+            return ()
+        request, registrar = self._open[action.transaction]
+        if action.code >= 200:
+            del self._open[action.transaction]
+        if request.method == "INVITE" and 200 <= action.code < 300:
+            self._awaits_answer = bodies.sdp_of(request) is None
+        headers = () if action.retry_after is None else (("Retry-After", str(action.retry_after)),)
+        response = self._response(request, action.code, headers, action.sdp)
+        return (self._parcel(RelayKind.RESPONSE, action.transaction, response.encode(), to=registrar),)
+
+    def _response(
+        self, request: Request, code: int, headers: Iterable[tuple[str, str]], sdp: bytes | None = None
+    ) -> Response:
+        dialog = self._dialog
+        content_type = None if sdp is None else SDP
+        if dialog is not None and request is self._invite:
+            return dialog.respond(request, code, headers=headers, body=sdp or b"", content_type=content_type)
+        return request.respond(code, headers=headers, body=sdp or b"", content_type=content_type)
+
+    def _request(self, request: Request, transaction: str, *, own: bool = True) -> Parcel:
+        if own:
+            self._sent[transaction] = request.method
+        return self._parcel(RelayKind.REQUEST, transaction, request.encode())
+
+    def _parcel(self, kind: RelayKind, transaction: str, sip: bytes = b"", *, to: str | None = None) -> Parcel:
+        names = self.names
+        return Parcel(Relay(kind, transaction, names.aor, sip, names.call, names.instance), to)
+
+    def _next_transaction(self) -> str:
+        self._count += 1
+        return f"{self.names.prefix}.{self._count}"
+
+    # Hearing.
+
+    def _hear_response(self, relay: Relay, response: Response) -> Heard:
+        if relay.transaction == self.invite_transaction:
+            return self._hear_invite_response(relay, response)
+        method = self._sent.get(relay.transaction)
+        if method is None or self._dialog is None:
+            return NOTHING
+        self._dialog.receive_response(response)
+        if response.is_success and method == "INVITE":
+            self._cseqs[response.to.tag or ""] = response.cseq.number
+        kind = replies.in_dialog_kind(method, response)
+        if kind is None:
+            return NOTHING
+        if not response.is_success or method != "INVITE":
+            del self._sent[relay.transaction]
+        return Heard(replies.response_input(kind, response, local=relay.local))
+
+    def _hear_invite_response(self, relay: Relay, response: Response) -> Heard:
+        if self._forks is None:
+            return NOTHING
+        dialog = self._forks.receive(response)
+        branch = None if self._dialog is None else self._dialog.record.remote_tag or ""
+        kind = replies.invite_kind(response, answered_branch=branch)
+        if response.is_success:
+            self._cseqs[response.to.tag or ""] = response.cseq.number
+            self._dialog = self._dialog or dialog
+        return Heard(replies.response_input(kind, response, local=relay.local))
+
+    def _hear_request(self, relay: Relay, request: Request) -> Heard:
+        if request.method == "CANCEL":
+            # It names the INVITE's transaction, and the registrar has answered it.
+            known = relay.transaction in self._open
+            return Heard(replies.cancel_input(request, relay.transaction)) if known else NOTHING
+        try:
+            dialog = self._take(request)
+        except RemoteProtocolError as error:
+            return NOTHING if request.method == "ACK" else self._reply(relay, request, replies.Reply(error.status))
+        if request.method == "ACK":
+            awaits, self._awaits_answer = self._awaits_answer, False
+            return Heard(replies.ack_input(request, relay.transaction, awaits_answer=awaits))
+        if dialog is not (self._dialog or dialog):
+            # A branch that lost; it has our BYE and may have sent its own.
+            return self._reply(relay, request, replies.Reply(200 if request.method == "BYE" else 481))
+        meaning = replies.classify(request, relay.transaction)
+        if isinstance(meaning, replies.Reply):
+            return self._reply(relay, request, meaning)
+        if len(self._open) >= MAX_OPEN:
+            return self._reply(relay, request, replies.Reply(500))
+        self._open[relay.transaction] = (request, relay.sender)
+        return Heard(meaning)
+
+    def _take(self, request: Request) -> SipDialog:
+        """Find the SIP dialog of a request, and take its number and Contact. Raises :class:`RemoteProtocolError`."""
+        for dialog in self._dialogs():
+            if dialog.matches(request):
+                self._receive(dialog, request)
+                return dialog
+        raise RemoteProtocolError("no such SIP dialog", status=481, request=request)
+
+    def _receive(self, dialog: SipDialog, request: Request) -> None:
+        if request.method == "BYE" and dialog.state is DialogState.TERMINATED:
+            return  # It crossed ours.
+        dialog.receive(request)
+
+    def _reply(self, relay: Relay, request: Request, reply: replies.Reply) -> Heard:
+        response = request.respond(reply.code, headers=reply.headers)
+        answer = self._parcel(RelayKind.RESPONSE, relay.transaction, response.encode(), to=relay.sender)
+        return Heard(parcels=(answer,))
+
+    def _dialogs(self) -> Iterable[SipDialog]:
+        if self._forks is not None:
+            yield from self._forks.dialogs
+        if self._dialog is not None:
+            yield self._dialog
+
+    def _branch(self, tag: str) -> SipDialog | None:
+        for dialog in () if self._forks is None else self._forks.dialogs:
+            if (dialog.record.remote_tag or "") == tag:
+                return dialog
+        return None

@@ -13,6 +13,7 @@ from dialog_runtime.bus.client import client_options
 from dialog_runtime.bus.follower import InboxReader, ViewFollower
 from dialog_runtime.bus.group import GroupConsumer
 from dialog_runtime.bus.membership import Membership
+from dialog_runtime.bus.metrics import BusMetrics
 from dialog_runtime.bus.names import Names
 from dialog_runtime.bus.process import Handler, Processor
 from dialog_runtime.bus.producer import KafkaSender
@@ -22,6 +23,7 @@ from dialog_runtime.bus.topics import ensure_topics
 from dialog_runtime.bus.view import View
 from dialog_runtime.clock import Clock
 from dialog_runtime.config.services import Kafka
+from dialog_runtime.metrics import Metrics
 from dialog_runtime.supervise import Supervisor
 
 V = TypeVar("V")
@@ -34,7 +36,14 @@ class KafkaBus:
     """
 
     def __init__(
-        self, kafka: Kafka, *, service: str, instance: str, supervisor: Supervisor, clock: Clock | None = None
+        self,
+        kafka: Kafka,
+        *,
+        service: str,
+        instance: str,
+        supervisor: Supervisor,
+        clock: Clock | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._kafka = kafka
         self._names = Names(kafka.topic_prefix)
@@ -43,6 +52,9 @@ class KafkaBus:
         self._client_id = f"{service}-{instance}"
         self._sender = KafkaSender(self._names, self._producer)
         self._publisher = Publisher(self._sender, f"/{service}/{instance}", clock)
+        metrics = metrics or Metrics()
+        self._metrics = BusMetrics(metrics)
+        metrics.watch("records_pending", "Records that Kafka has not acknowledged yet", lambda: self._sender.pending)
         supervisor.start("producer", self._sender)
 
     @property
@@ -80,7 +92,7 @@ class KafkaBus:
             [topic.name for topic in topics],
             membership,
             lambda: self._ensure(*topics),
-            Processor(handler, self._publisher.dead_letter),
+            Processor(handler, self._publisher.dead_letter, self._metrics),
         )
         self._supervisor.start(f"group {group}", consumer)
         return consumer
@@ -88,7 +100,7 @@ class KafkaBus:
     def inbox(self, handler: Handler) -> InboxReader:
         """Handle what is sent to this instance from now on, in order."""
         topic = inbox_of(self._instance)
-        processor = Processor(handler, self._publisher.dead_letter)
+        processor = Processor(handler, self._publisher.dead_letter, self._metrics)
         reader = InboxReader(self._names, topic.name, self._consumer, lambda: self._ensure(topic), processor)
         self._supervisor.start("inbox", reader)
         return reader

@@ -17,6 +17,7 @@ import structlog
 from dialog_runtime.bus.consumers import wait_for_event
 from dialog_runtime.bus.errors import AWAY, HOPELESS
 from dialog_runtime.bus.message import in_words
+from dialog_runtime.bus.metrics import BusMetrics, topic_label
 from dialog_runtime.bus.record import Record
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,7 @@ class Processor:
 
     handler: Handler
     dead_letter: DeadLetter
+    metrics: BusMetrics
     retries: Retries = field(default_factory=Retries)
 
     async def __call__(self, record: Record, stopping: asyncio.Event) -> bool:
@@ -54,9 +56,11 @@ class Processor:
             attempt += 1
             error = await self._attempt(record)
             if error is None:
+                self.metrics.handled.labels(topic_label(record.topic)).inc()
                 return True
             if isinstance(error, HOPELESS) or (not isinstance(error, AWAY) and attempt >= self.retries.attempts):
                 return await self._bury(record, error, stopping)
+            self.metrics.retried.labels(topic_label(record.topic)).inc()
             log.warning("record is tried again", record=str(record), attempt=attempt, error=in_words(error))
             if await wait_for_event(stopping, self.retries.delay(attempt)):
                 return False
@@ -78,6 +82,7 @@ class Processor:
             except AWAY as away:
                 log.warning("dead letter waits", record=str(record), error=in_words(away))
             else:
+                self.metrics.dead.labels(topic_label(record.topic)).inc()
                 return True
             if await wait_for_event(stopping, self.retries.delay(attempt)):
                 return False

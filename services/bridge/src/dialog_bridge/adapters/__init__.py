@@ -1,0 +1,1 @@
+"""What the bridge's ports are made of: Kafka, SIP relay, media."""

@@ -1,0 +1,42 @@
+"""Where packets for the SIP side go: symmetric RTP, with a lock.
+
+Policy. Until something arrives, packets go where the description says. The first packet of an agreed payload type
+teaches the real address, since the peer may sit behind a NAT, and locks it: nobody else can pull the media over, or
+put sound in, by sending packets to our port. There is one exception: the address in the description is the peer's own
+word, so a packet from there takes the lock from a stranger that was faster. A new address in a new description starts
+anew.
+"""
+
+from __future__ import annotations
+
+Address = tuple[str, int]
+"""Host (an IP literal) and port."""
+
+
+class Latch:
+    """The address of one remote port. :attr:`target` is where to send, None while nothing is known."""
+
+    __slots__ = ("_described", "_locked", "target")
+
+    def __init__(self) -> None:
+        self._described: Address | None = None
+        self._locked = False
+        self.target: Address | None = None
+
+    def describe(self, address: Address | None) -> None:
+        """Take the address of a description. The same one again changes nothing."""
+        if address == self._described:
+            return
+        self._described = self.target = address
+        self._locked = False
+
+    def accepts(self, source: Address) -> bool:
+        """Return whether a packet from ``source`` is the peer's; may lock on to it."""
+        if source == self.target:
+            self._locked = True
+            return True
+        if self._locked and source != self._described:
+            return False
+        self.target = source
+        self._locked = True
+        return True

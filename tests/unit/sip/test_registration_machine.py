@@ -302,7 +302,7 @@ ANSWERS = st.sampled_from(
     + [("grant", seconds) for seconds in (0, 1, 2, 5, 60, 1800)]
 )  # fmt: skip
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["start", "start", "start", "stop", "move", "wait"]), ANSWERS, st.floats(0, 1), st.floats(0, 30)),
+    st.tuples(st.sampled_from(["start", "start", "stop", "move", "wait"]), ANSWERS, st.floats(0, 1), st.floats(0, 30)),
     max_size=120,
 )  # fmt: skip
 

@@ -92,15 +92,19 @@ class KafkaBus:
             [topic.name for topic in topics],
             membership,
             lambda: self._ensure(*topics),
-            Processor(handler, self._publisher.dead_letter, self._metrics),
+            self.processor(handler),
         )
         self._supervisor.start(f"group {group}", consumer)
         return consumer
 
+    def processor(self, handler: Handler) -> Processor:
+        """Return ``handler`` under the policy of retries and dead letters, for a consumer that is not of this bus."""
+        return Processor(handler, self._publisher.dead_letter, self._metrics)
+
     def inbox(self, handler: Handler) -> InboxReader:
         """Handle what is sent to this instance from now on, in order."""
         topic = inbox_of(self._instance)
-        processor = Processor(handler, self._publisher.dead_letter, self._metrics)
+        processor = self.processor(handler)
         reader = InboxReader(self._names, topic.name, self._consumer, lambda: self._ensure(topic), processor)
         self._supervisor.start("inbox", reader)
         return reader

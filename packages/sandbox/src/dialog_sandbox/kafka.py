@@ -42,12 +42,14 @@ class EmbeddedKafka:
         port: int = 0,
         *,
         settings: Mapping[str, str] | None = None,
+        log: Path | None = None,
         start_timeout: float = 30.0,
         stop_timeout: float = 5.0,
         progress: jars.Progress = lambda _have, _all: None,
         java: Launcher | None = None,
     ) -> None:
         self._home = state_dir / "kafka"
+        self.log = log or self._home / "kafka.log"
         self.config = KafkaConfig(port or free_port(), free_port(), self._home / "data", dict(settings or {}))
         self._start_timeout = start_timeout
         self._stop_timeout = stop_timeout
@@ -64,11 +66,6 @@ class EmbeddedKafka:
     def port(self) -> int:
         """The client port."""
         return self.config.port
-
-    @property
-    def log(self) -> Path:
-        """What the broker prints."""
-        return self._home / "kafka.log"
 
     @property
     def pid(self) -> int | None:

@@ -27,6 +27,7 @@ from dialog_sandbox import postgres_files
 from dialog_sandbox.errors import SandboxError
 from dialog_sandbox.paths import claim_port, free_port
 from dialog_sandbox.postgres_files import Places
+from dialog_sandbox.private import read_or_create, write_private
 from dialog_sandbox.process import Child, last_line
 
 _POLL = 0.02
@@ -59,6 +60,7 @@ class EmbeddedPostgres:
         db: str = "dialog",
         *,
         settings: Mapping[str, str] | None = None,
+        log: Path | None = None,
         start_timeout: float = 30.0,
         stop_timeout: float = 4.0,
     ) -> None:
@@ -66,6 +68,7 @@ class EmbeddedPostgres:
         self.port = port or free_port()
         self.user = user
         self.db = db
+        self.log = log or state_dir / "postgres.log"
         self._state_dir = state_dir
         self._given = SecretStr(password) if isinstance(password, str) else password
         self._settings = _SETTINGS | {"port": str(self.port)} | dict(settings or {})
@@ -77,17 +80,14 @@ class EmbeddedPostgres:
     @property
     def password(self) -> SecretStr:
         """The password of :attr:`user`: the given one, else the generated one."""
-        return self._given or SecretStr(self._kept_password())
+        return self._given or SecretStr(
+            read_or_create(self._state_dir / "postgres.password", lambda: secrets.token_urlsafe(18))
+        )
 
     @property
     def psql(self) -> str:
         """Path of the ``psql`` that belongs to this server."""
         return self._prepared().program("psql")
-
-    @property
-    def log(self) -> Path:
-        """What the server prints."""
-        return self._state_dir / "postgres.log"
 
     @property
     def pid(self) -> int | None:
@@ -201,17 +201,10 @@ class EmbeddedPostgres:
             raise SandboxError("PostgreSQL was not prepared")
         return self._places
 
-    def _kept_password(self) -> str:
-        file = self._state_dir / "postgres.password"
-        if not file.is_file():
-            self._state_dir.mkdir(parents=True, exist_ok=True)
-            _write_private(file, secrets.token_urlsafe(18))
-        return file.read_text().strip()
-
     def _make_cluster(self, places: Places, data: Path) -> None:
         scratch, secret = places.home / "data.new", places.home / "initdb.password"
         shutil.rmtree(scratch, ignore_errors=True)
-        _write_private(secret, self.password.get_secret_value())
+        write_private(secret, self.password.get_secret_value())
         places.give(secret)
         # fmt: off
         argv = [places.program("initdb"), "-D", str(scratch), "-U", self.user, "--auth=scram-sha-256",
@@ -249,9 +242,3 @@ class EmbeddedPostgres:
         literal, name = self.db.replace("'", "''"), self.db.replace('"', '""')
         if not self.execute(f"SELECT 1 FROM pg_database WHERE datname = '{literal}'", "postgres"):  # noqa: S608
             self.execute(f'CREATE DATABASE "{name}"', "postgres")
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    with open(path, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(text)

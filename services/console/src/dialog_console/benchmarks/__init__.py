@@ -1,0 +1,8 @@
+"""Benchmarks behind ``dialog-sip bench``: a module each with ``async def run() -> list[Row]``, and the list of them."""
+
+from __future__ import annotations
+
+BENCHMARKS: dict[str, tuple[str, str]] = {
+    "bus": ("dialog_console.benchmarks.bus", "Round trips and throughput through the embedded Kafka."),
+}
+"""Name -> module, and what it measures in one line."""

@@ -1,0 +1,52 @@
+"""Puts the subcommands together.
+
+A subcommand is a module here with a function ``command`` (its docstring is the help), or with ``app``, a group of
+subcommands. Modules import what is heavy inside their functions, so that ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import typer
+from dialog_sandbox.errors import SandboxError
+
+COMMANDS: tuple[tuple[str, str], ...] = (
+    ("up", "dialog_console.cli.up"),
+    ("test", "dialog_console.cli.test"),
+    ("bench", "dialog_console.cli.bench"),
+    ("doctor", "dialog_console.cli.doctor"),
+)
+"""Name -> module, in the order of the help."""
+
+
+def build() -> typer.Typer:
+    """Return the command with all its subcommands."""
+    app = typer.Typer(
+        name="dialog-sip",
+        help="SIP integration for the dialog messenger: users of dialog reachable by phone.",
+        epilog="Start with: [bold]dialog-sip up[/bold]",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(lambda: None)
+    for name, module_name in COMMANDS:
+        module = importlib.import_module(module_name)
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            settings = getattr(module, "CONTEXT_SETTINGS", None)
+            app.command(name, context_settings=settings)(module.command)
+    return app
+
+
+def main() -> None:
+    """Run the command; what is wrong with the sandbox is one line on stderr and exit code 1."""
+    try:
+        build()()
+    except SandboxError as error:
+        sys.stderr.write(f"dialog-sip: {error}\n")
+        sys.exit(1)

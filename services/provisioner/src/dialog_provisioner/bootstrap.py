@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-import asyncpg
-from dialog_runtime.bus.ports import Bus
-from dialog_runtime.bus.process import Processor
 from dialog_runtime.bus.topics import ensure_topics
-from dialog_runtime.clock import Clock, SystemClock
 from dialog_runtime.config.modules import Autocreate
 from dialog_runtime.config.services import Postgresql
 from dialog_runtime.config.settings import Settings
-from dialog_runtime.supervise import Supervisor
+from dialog_runtime.health import Check
+from dialog_runtime.heartbeat import Load
+from dialog_runtime.service import Service
 from dialog_schemas.topics import DEAD_LETTERS, USERS
 
 from dialog_provisioner.adapters.faust_users import UserStream
 from dialog_provisioner.adapters.mappings import MappingTopic
-from dialog_provisioner.adapters.postgres.connection import Database
+from dialog_provisioner.adapters.postgres.connection import Connections, Database
 from dialog_provisioner.adapters.postgres.leadership import PostgresLeadership
 from dialog_provisioner.adapters.postgres.rows import PostgresRows
 from dialog_provisioner.adapters.postgres.users import PostgresUsers
@@ -34,34 +32,53 @@ CONNECTIONS = 4
 
 @dataclass(frozen=True, slots=True)
 class Provisioner:
-    """The running parts, for health and metrics."""
+    """The running parts, as tests look at them."""
 
     status: Status
     users: UserStream
     topic: MappingTopic
-    pool: asyncpg.Pool[asyncpg.Record]
-
-    async def close(self) -> None:
-        """Close what no part owns; call it when all parts have ended."""
-        self.pool.terminate()
 
 
-async def start(settings: Settings, bus: Bus, supervisor: Supervisor, clock: Clock | None = None) -> Provisioner:
+async def build(service: Service) -> None:
+    """Be the ``build`` of the service runner."""
+    await wire(service)
+
+
+async def wire(service: Service) -> Provisioner:
     """Start every part. What they connect to may be away: they wait for it."""
+    settings, bus, supervisor = service.settings, service.bus, service.supervisor
     database, table = database_of(settings.postgresql), settings.sip.provisioner.table
-    pool, dirty, status = await database.pool(CONNECTIONS), Dirty(), Status()
-    topic = MappingTopic(bus, dirty, clock or SystemClock())
+    connections = await Connections.prepared(database, CONNECTIONS)
+    dirty, status = Dirty(), Status()
+    topic = MappingTopic(bus, dirty, service.clock)
     leadership = PostgresLeadership(database, table, dirty)
-    watch = Watch(PostgresRows(pool, table), topic, leadership, dirty, pace_of(settings), status)
-    handlers = Handlers(PostgresUsers(pool, table), rules_of(settings.sip.autocreate))
+    watch = Watch(PostgresRows(connections.pool, table), topic, leadership, dirty, pace_of(settings), status)
+    handlers = Handlers(PostgresUsers(connections.pool, table), rules_of(settings.sip.autocreate))
     users = UserStream(
         settings.kafka,
-        Processor(handlers.handle_record, bus.publisher.dead_letter),
+        bus.processor(handlers.handle_record),
         lambda: ensure_topics(settings.kafka, [USERS, DEAD_LETTERS]),
     )
+    supervisor.start("connections", connections)
     supervisor.start("watch", watch)
     supervisor.start("users", users)
-    return Provisioner(status, users, topic, pool)
+    provisioner = Provisioner(status, users, topic)
+    _tell(service, provisioner)
+    return provisioner
+
+
+def _tell(service: Service, provisioner: Provisioner) -> None:
+    """Show what goes on in health, metrics and heartbeats."""
+    status, users, topic = provisioner.status, provisioner.users, provisioner.topic
+    service.health.add("table", lambda: Check(status.trouble is None, status.trouble or status.watch.value))
+    service.health.add("users", lambda: Check(users.is_reading, "" if users.is_reading else "not reading"))
+    watch = service.metrics.watch
+    watch("watch_leads", "1 where this process leads the watch of the table", lambda: float(status.leads))
+    watch("watch_trouble", "1 while the watch is interrupted", lambda: float(status.trouble is not None))
+    watch("mappings", "Mappings on sip.mappings, those that are rejected included", lambda: float(topic.size))
+    watch("mapping_records", "Records published on sip.mappings since the start", lambda: float(status.records))
+    watch("users_reading", "1 while topic users is read", lambda: float(users.is_reading))
+    service.load = lambda: Load(float(topic.size) if status.leads else 0.0)
 
 
 def database_of(postgresql: Postgresql) -> Database:

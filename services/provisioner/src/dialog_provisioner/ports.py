@@ -72,8 +72,8 @@ class Users(Protocol):
 class Leadership(Protocol):
     """Of all provisioners one leads the watch."""
 
-    async def lead(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Wait until this one leads, then run ``work``; return when it does.
+    async def lead(self, work: Callable[[], Awaitable[None]], waiting: Callable[[], None]) -> None:
+        """Wait until this one leads, then run ``work``; return when it does. ``waiting`` is called when another leads.
 
         Raises :class:`LeadershipLostError` and cancels ``work`` when another may lead, :class:`TableUnavailableError`
         while the database is away.

@@ -34,6 +34,11 @@ class Status:
         """True where this process writes ``sip.mappings``."""
         return self.watch in {WatchState.TRIGGERED, WatchState.POLLING}
 
+    def following(self) -> None:
+        """Note that another leads."""
+        self.watch = WatchState.FOLLOWING
+        self.caught_up()
+
     def leading(self, *, triggers: bool) -> None:
         """Note that this process leads, and how it hears of changes."""
         self.watch = WatchState.TRIGGERED if triggers else WatchState.POLLING

@@ -29,7 +29,7 @@ from dialog_provisioner.ports import (
     Topic,
     TopicUnavailableError,
 )
-from dialog_provisioner.status import Status, WatchState
+from dialog_provisioner.status import Status
 
 READ_AT_ONCE = 2_000
 """Addresses looked up in one query."""
@@ -84,10 +84,10 @@ class Watch:
     async def _run(self) -> None:
         failures = 0
         while True:
-            self._status.watch = WatchState.FOLLOWING
             try:
-                await self._leadership.lead(self._lead)
+                await self._leadership.lead(self._lead, self._status.following)
             except LeadershipLostError as error:
+                self._status.failed(str(error))
                 log.warning("no longer leading the watch", reason=str(error))
                 failures = 0
             except TableUnavailableError as error:

@@ -40,6 +40,11 @@ class MappingTopic:
         self._view: View[Checked] = bus.view(MAPPINGS, _decode, self._on_change)
         self.published: Mapping[str, Checked] = _Published(self._view, self._overlay)
 
+    @property
+    def size(self) -> int:
+        """Keys on the topic, as it was read."""
+        return len(self._view)
+
     async def ready(self) -> None:
         """Return once the topic was read."""
         await self._view.ready()

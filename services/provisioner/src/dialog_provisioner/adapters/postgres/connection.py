@@ -6,6 +6,7 @@ and the column or constraint are passed on.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ class Database:
     def __str__(self) -> str:
         return f"PostgreSQL {self.db} at {self.host}:{self.port}"
 
-    def _arguments(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
+        """Return what asyncpg is given; the password is in it."""
         return {
             "host": self.host,
             "port": self.port,
@@ -49,13 +51,31 @@ class Database:
             "server_settings": {"application_name": "dialog-sip provisioner"},
         }
 
-    async def pool(self, size: int) -> asyncpg.Pool[asyncpg.Record]:
-        """Return a pool that connects when it is first used."""
-        return await asyncpg.create_pool(min_size=0, max_size=size, **self._arguments())
-
     async def connect(self) -> asyncpg.Connection[asyncpg.Record]:
         """Open a connection of one's own."""
-        return await asyncpg.connect(**self._arguments())
+        return await asyncpg.connect(**self.arguments())
+
+
+class Connections:
+    """Owns a pool; a part of the service, stopped after those that use it."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        self.pool = pool
+        self._stopping = asyncio.Event()
+
+    @classmethod
+    async def prepared(cls, database: Database, size: int) -> Connections:
+        """Return a pool that connects when it is first used."""
+        return cls(await asyncpg.create_pool(min_size=0, max_size=size, **database.arguments()))
+
+    def stop(self) -> None:
+        """Close the connections and end."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Keep the pool until stopped."""
+        await self._stopping.wait()
+        self.pool.terminate()
 
 
 @contextmanager

@@ -45,24 +45,25 @@ class PostgresLeadership:
         self._name = name
         self._dirty = dirty
 
-    async def lead(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def lead(self, work: Callable[[], Awaitable[None]], waiting: Callable[[], None]) -> None:
         """Wait for the lock, run ``work`` under it."""
         with translated(f"connecting to {self._database}"):
             connection = await self._database.connect()
         try:
             with translated("waiting to lead the watch"):
-                await self._acquire(connection)
+                await self._acquire(connection, waiting)
             log.info("leading the watch", table=self._name)
             await self._run(connection, work)
         finally:
             connection.terminate()
 
-    async def _acquire(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    async def _acquire(self, connection: asyncpg.Connection[asyncpg.Record], waiting: Callable[[], None]) -> None:
         with suppress(asyncpg.UndefinedObjectError):
             await connection.execute(f"SET idle_session_timeout = {int(IDLE_LIMIT * 1000)}")
         await connection.add_listener(sql.CHANNEL, self._on_notify)
         attempt = "SELECT pg_try_advisory_lock($1, hashtext($2))"
-        while not await connection.fetchval(attempt, _LOCK_CLASS, self._name, timeout=PROVE_WITHIN):  # noqa: ASYNC110
+        while not await connection.fetchval(attempt, _LOCK_CLASS, self._name, timeout=PROVE_WITHIN):
+            waiting()
             await asyncio.sleep(TRY_EVERY)
 
     async def _run(self, connection: asyncpg.Connection[asyncpg.Record], work: Callable[[], Awaitable[None]]) -> None:

@@ -26,6 +26,9 @@ class FlowLike(Protocol):
     def remote(self) -> tuple[str, int]:
         """The peer's address and port."""
 
+    def towards_port(self, port: int) -> FlowLike:
+        """Return the flow to another port of the same peer address; itself where there is no such thing."""
+
 
 class Transmit(NamedTuple):
     """Send ``data`` on ``flow``."""

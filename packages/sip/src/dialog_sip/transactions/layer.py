@@ -73,7 +73,9 @@ class TransactionLayer:
             self._receive_response(message, now)
 
     def request(self, message: Request, flow: FlowLike, now: float, *, transaction: str | None = None) -> str:
-        """Send a request other than ACK and CANCEL; its Via is added here. Returns the transaction's name.
+        """Send a request other than ACK and CANCEL, with a Via of ours alone. Returns the transaction's name.
+
+        The message is copied, so that it may be changed and sent again as another transaction.
 
         ``transaction`` is a name that the caller chose. Raises :class:`TooManyTransactionsError` at the bound.
         """
@@ -85,17 +87,16 @@ class TransactionLayer:
         name = branch if transaction is None else transaction
         if name in self._store.by_id:
             raise LocalProtocolError("a transaction of this name is under way")
-        message.headers.prepend("Via", matching.own_via(flow, branch))
-        key = matching.client_key(branch, message.method)
-        started = Transaction(name, key, message, flow, client_machine(message.method))
-        started.sent = message.encode()
+        sent = matching.with_own_via(message, flow, branch)
+        key = matching.client_key(branch, sent.method)
+        started = Transaction(name, key, sent, flow, client_machine(sent.method))
+        started.sent = sent.encode()
         self._engine.start(started, now)
         return name
 
     def acknowledge(self, ack: Request, flow: FlowLike) -> None:
-        """Send the ACK for a 2xx; its Via is added here. It is sent again whenever the 2xx comes again."""
-        ack.headers.prepend("Via", matching.own_via(flow, BRANCH_COOKIE + self._new_token()))
-        data = ack.encode()
+        """Send the ACK for a 2xx, with a Via of ours. It is sent again whenever the 2xx comes again."""
+        data = matching.with_own_via(ack, flow, BRANCH_COOKIE + self._new_token()).encode()
         invite = self._store.accepted.get(matching.ack_key(ack, "client"))
         if invite is not None and invite.acks is not None:
             invite.acks[ack.to.tag or ""] = data
@@ -132,6 +133,11 @@ class TransactionLayer:
         """Run the timers that are due."""
         self._engine.fire_due(now)
 
+    @property
+    def has_events(self) -> bool:
+        """True while :meth:`take_events` would give something."""
+        return bool(self._engine.events)
+
     def take_transmits(self) -> list[Transmit]:
         """Return and forget what is to be sent."""
         taken, self._engine.transmits = self._engine.transmits, []
@@ -145,13 +151,14 @@ class TransactionLayer:
     def _receive_request(self, request: Request, flow: FlowLike, now: float) -> None:
         try:
             matching.check_request(request)
-            matching.note_source(request, flow)
         except RemoteProtocolError as error:
             self.refuse(request, error, flow)
             return
+        matching.note_source(request, flow)
         if request.method == "ACK":
             self._receive_ack(request, flow, now)
             return
+        flow = matching.response_flow(request.via, flow)
         key = matching.server_key(request, request.method)
         known = self._store.servers.get(key)
         if known is not None:
@@ -166,6 +173,7 @@ class TransactionLayer:
         if request.method == "ACK":
             return
         try:
+            matching.note_source(request, flow)
             response = request.respond(error.status, error.reason)
             usable = bool(request.vias and request.call_id and request.cseq)
         except RemoteProtocolError:

@@ -8,6 +8,9 @@ from dialog_sip.transactions.events import FlowLike
 from dialog_sip.transactions.transaction import Key
 from dialog_sip.values import BRANCH_COOKIE, CSeq, Via
 
+DEFAULT_PORT = 5060
+"""Port of a sent-by that names none (RFC 3261 section 18.2.2)."""
+
 
 def client_key(branch: str, method: str) -> Key:
     """Return the key of a request of ours, and of the responses to it (RFC 3261 section 17.1.3)."""
@@ -47,6 +50,22 @@ def note_source(request: Request, flow: FlowLike) -> None:
         request.via = via.with_params(rport=str(port), received=host)
     elif via.host.strip("[]").lower() != host.lower():
         request.via = via.with_params(received=host)
+
+
+def response_flow(via: Via, flow: FlowLike) -> FlowLike:
+    """Return where responses go: back where the request came from, or over UDP to the port of sent-by (18.2.2)."""
+    port = via.port or DEFAULT_PORT
+    if flow.reliable or "rport" in via.params or port == flow.remote[1]:
+        return flow
+    return flow.towards_port(port)
+
+
+def with_own_via(request: Request, flow: FlowLike, branch: str) -> Request:
+    """Return a copy of a request of ours with the one Via that it has."""
+    copy = request.copy()
+    copy.headers.remove("Via")
+    copy.headers.prepend("Via", own_via(flow, branch))
+    return copy
 
 
 def own_via(flow: FlowLike, branch: str) -> Via:

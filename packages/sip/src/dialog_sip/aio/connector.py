@@ -1,0 +1,94 @@
+"""Opens flows and listeners, shares flows to one address, and closes them all."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+from dialog_sip.aio.flow import Address, Flow, FlowError, Listener, Receiver
+from dialog_sip.aio.tcp import listen_tcp, open_tcp
+from dialog_sip.aio.udp import listen_udp, open_udp
+
+T = TypeVar("T")
+
+_OPEN = {"udp": open_udp, "tcp": open_tcp}
+_LISTEN = {"udp": listen_udp, "tcp": listen_tcp}
+
+Target = tuple[str, Address, Address | None]
+"""Transport, peer, and our own address where that matters."""
+
+
+class Connector:
+    """The flows and listeners of one endpoint."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._flows: dict[Target, Flow] = {}
+        self._opening: dict[Target, asyncio.Task[Flow]] = {}
+        self._listeners: list[Listener] = []
+
+    @property
+    def flows(self) -> list[Flow]:
+        """The flows that we opened and that are open."""
+        return [flow for flow in self._flows.values() if not flow.closed]
+
+    async def connect(self, transport: str, remote: Address, local: Address | None, seconds: float) -> Flow:
+        """Return the open flow to this address, or open it. Raises :class:`FlowError`."""
+        target = (transport, remote, local)
+        flow = self._flows.get(target)
+        if flow is not None and not flow.closed:
+            return flow
+        task = self._opening.get(target)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._open(target, seconds))
+            self._opening[target] = task
+            task.add_done_callback(lambda done: self._opened(target, done))
+        # Others may wait for the same flow: one that gives up must not end it.
+        return await asyncio.shield(task)
+
+    async def listen(self, transport: str, local: Address) -> Listener:
+        """Bind a socket for peers. Raises :class:`FlowError`."""
+        listener = await _known(_LISTEN, transport)(local, self._receiver)
+        self._listeners.append(listener)
+        return listener
+
+    async def close(self) -> None:
+        """Close everything and wait until it is closed, within a deadline."""
+        opening = list(self._opening.values())
+        for task in opening:
+            task.cancel()
+        await asyncio.gather(*opening, return_exceptions=True)
+        flows = self.flows
+        for listener in self._listeners:
+            listener.close()
+        for flow in flows:
+            flow.close()
+        self._listeners.clear()
+        await asyncio.gather(*(flow.wait_closed() for flow in flows))
+
+    async def _open(self, target: Target, seconds: float) -> Flow:
+        transport, remote, local = target
+        try:
+            async with asyncio.timeout(seconds):
+                flow = await _known(_OPEN, transport)(remote, self._receiver, local)
+        except TimeoutError as error:
+            raise FlowError(f"no {transport} to {remote[0]}:{remote[1]} within {seconds:g} s") from error
+        self._flows[target] = flow
+        flow.on_closed.append(lambda _: self._forget(target))
+        return flow
+
+    def _forget(self, target: Target) -> None:
+        self._flows.pop(target, None)
+
+    def _opened(self, target: Target, task: asyncio.Task[Flow]) -> None:
+        del self._opening[target]
+        if not task.cancelled():
+            # Marks the error as seen, should every waiter have gone away.
+            task.exception()
+
+
+def _known(table: dict[str, T], transport: str) -> T:
+    try:
+        return table[transport]
+    except KeyError:
+        raise FlowError(f"transport {transport!r} is not one of {', '.join(table)}") from None

@@ -23,6 +23,10 @@ class Expiring(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, key: object) -> bool:
+        """Tell whether the key is remembered; as old as it may be until the next :meth:`expired`."""
+        return key in self._entries
+
     def put(self, key: K, value: V, now: float) -> None:
         """Remember ``value``, at the cost of the oldest entry where the table is full."""
         self._entries[key] = now, value

@@ -70,10 +70,14 @@ class _Flight(Generic[S, K]):
 class Pacer(Generic[S, K]):
     """Paces the requests of keys ``K`` to servers ``S``. Times are seconds of the caller's clock."""
 
-    __slots__ = ("_flights", "_flying", "_in_flight", "_opening", "_ready", "_serial", "_servers", "_waiting", "_window")
+    __slots__ = (
+        "_flights", "_flying", "_in_flight", "_opening", "_per_server", "_ready", "_serial", "_servers", "_waiting",
+        "_window",
+    )  # fmt: skip
 
-    def __init__(self, window: int = WINDOW) -> None:
+    def __init__(self, window: int = WINDOW, per_server: int = WINDOW) -> None:
         self._window = window
+        self._per_server = per_server
         self._servers: dict[S, _Server[S, K]] = {}
         self._waiting: dict[K, tuple[float, int, K]] = {}
         self._flying: dict[K, _Flight[S, K]] = {}
@@ -113,6 +117,15 @@ class Pacer(Generic[S, K]):
         """Send nothing to a server before ``until``."""
         found = self._server(server)
         found.opens_at = max(found.opens_at, until)
+
+    def reopen(self, server: S) -> None:
+        """End a silence for a reason of its own, such as a new connection; the window still opens slowly."""
+        found = self._servers.get(server)
+        if found is not None and found.silent_since is not None:
+            found.silent_since, found.opens_at = None, _ALWAYS
+            self._opening.cancel(server)
+            if found.waiting:
+                self._ready[server] = None
 
     def forget(self, server: S) -> None:
         """Drop what is known of a server that has no mappings any more."""
@@ -155,7 +168,7 @@ class Pacer(Generic[S, K]):
     def _server(self, name: S) -> _Server[S, K]:
         found = self._servers.get(name)
         if found is None:
-            found = self._servers[name] = _Server(name, self._window)
+            found = self._servers[name] = _Server(name, self._per_server)
         return found
 
     def _take_from(self, server: _Server[S, K], now: float) -> Iterator[K]:
@@ -204,7 +217,7 @@ class Pacer(Generic[S, K]):
             flight.server.in_flight -= 1
 
     def _fall_silent(self, server: _Server[S, K], since: float, now: float) -> None:
-        server.window = min(SLOW_START, self._window)
+        server.window = min(SLOW_START, self._per_server)
         if server.silent_since is None:
             server.silent_since = since
             server.opens_at = max(server.opens_at, now + PROBE_EVERY)
@@ -218,5 +231,5 @@ class Pacer(Generic[S, K]):
         if ended:
             server.silent_since, server.opens_at = None, _ALWAYS
         server.heard_at = now
-        server.window = min(server.window + 1, self._window)
+        server.window = min(server.window + 1, self._per_server)
         return ended

@@ -1,0 +1,34 @@
+"""What both directions of the edge stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dialog_schemas.relay import Relay
+
+from dialog_registrar.meters import Meters
+from dialog_registrar.model.accounts import Accounts
+from dialog_registrar.model.routes import Routes
+from dialog_registrar.ports import Bridges, Sip
+
+
+@dataclass(slots=True)
+class Edge:
+    """Ports, tables and facts of this instance."""
+
+    instance: str
+    user_agent: str
+    sip: Sip
+    bridges: Bridges
+    accounts: Accounts
+    routes: Routes
+    meters: Meters
+    now: Callable[[], float]
+
+    def to_bridge(self, instance: str, relay: Relay) -> bool:
+        """Put a message into a bridge's inbox, unless too much waits already."""
+        sent = self.bridges.to_one(instance, relay)
+        if not sent:
+            self.meters.relay_dropped(relay.kind.value)
+        return sent

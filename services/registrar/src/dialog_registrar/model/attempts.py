@@ -1,0 +1,127 @@
+"""One REGISTER on its way: sent, challenged, answered or not.
+
+A challenge is answered within the same attempt: the request goes out again with credentials and keeps its place in the pacer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dialog_sip import CSeq, Request, Response
+from dialog_sip.digest import DigestClient
+from dialog_sip.digest import Outcome as DigestOutcome
+from dialog_sip.registration import Registration
+from dialog_sip.registration.answer import retry_after
+
+from dialog_registrar.model import words
+from dialog_registrar.model.engine import Engine
+from dialog_registrar.model.entry import Entry
+from dialog_registrar.model.pacing import Outcome
+from dialog_registrar.ports import Failure
+
+LONGEST_PAUSE = 30.0
+"""Seconds that one 503 closes a server for; the next one does so again."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A REGISTER on its way."""
+
+    entry: Entry
+    registration: Registration
+    request: Request
+    sent_at: float
+
+
+class Attempts:
+    """Takes REGISTERs from the engine and brings their answers back."""
+
+    def __init__(self, engine: Engine, may_act: Callable[[int], bool]) -> None:
+        self._engine = engine
+        self._may_act = may_act
+
+    def take(self, now: float) -> Iterator[Attempt]:
+        """Yield the REGISTERs to send now. Each ends with :meth:`received` or :meth:`failed`."""
+        for entry in self._engine.pacer.take(now):
+            registration = entry.registration
+            if registration is None or entry.dropped or not registration.wants_to_send:
+                entry.asked = False
+                self._engine.pacer.done(entry, Outcome.WITHDRAWN, now)
+                self._engine.follow(entry)
+            elif not self._may_act(entry.partition):
+                self._engine.pacer.done(entry, Outcome.WITHDRAWN, now)
+                self._engine.put_off(entry)
+            else:
+                yield self._begin(entry, registration, now)
+
+    def received(self, attempt: Attempt, response: Response, now: float) -> Request | None:
+        """Take a final response. Returned is the next request of the same attempt, if there is one."""
+        if attempt.entry.dropped:
+            self._release(attempt, Outcome.ANSWERED, now)
+            return None
+        if response.code in {401, 407} and (again := self._answer(attempt, response, now)) is not None:
+            return again
+        self._conclude(attempt, response, now)
+        return None
+
+    def failed(self, attempt: Attempt, failure: Failure, now: float) -> None:
+        """Learn that no response will come."""
+        entry, registration = attempt.entry, attempt.registration
+        since = self._engine.pacer.silent_since(entry.server)
+        self._release(attempt, Outcome.SILENT, now)
+        if entry.dropped:
+            return
+        if failure is Failure.TIMEOUT:
+            moment = self._engine.moment()
+            reason = words.silent(entry.server, moment.at(attempt.sent_at if since is None else since) or moment.wall)
+        else:
+            reason = words.broken(entry.server)
+        registration.fail(reason, now, self._engine.jitter())
+        self._engine.silence(entry)
+        self._engine.follow(entry)
+
+    def _begin(self, entry: Entry, registration: Registration, now: float) -> Attempt:
+        request = registration.request(now)
+        if entry.digest is not None and entry.password is not None:
+            # A nonce that worked is used again: most refreshes are one transaction.
+            entry.digest.authorize(request, entry.password.get_secret_value())
+        self._engine.follow(entry)
+        return Attempt(entry, registration, request, now)
+
+    def _answer(self, attempt: Attempt, response: Response, now: float) -> Request | None:
+        """Return the REGISTER with credentials, or None where that cannot help; then the response is final."""
+        entry = attempt.entry
+        if entry.password is None:
+            return None
+        entry.digest = entry.digest or DigestClient(entry.user)
+        if entry.digest.learn(response) is not DigestOutcome.RETRY:
+            return None
+        cseq = attempt.registration.next_cseq(now)
+        if cseq is None:
+            return None
+        again = attempt.request.copy()
+        again.headers.remove("Via")
+        again.headers.set("CSeq", CSeq(cseq, "REGISTER"))
+        entry.digest.authorize(again, entry.password.get_secret_value())
+        attempt.request = again
+        return again
+
+    def _conclude(self, attempt: Attempt, response: Response, now: float) -> None:
+        entry, registration = attempt.entry, attempt.registration
+        if response.code == 503 and (seconds := retry_after(response)) is not None:
+            self._engine.pacer.close(entry.server, now + min(seconds, LONGEST_PAUSE))
+        self._release(attempt, Outcome.ANSWERED, now)
+        registration.receive(response, now, self._engine.jitter())
+        if response.is_success:
+            entry.holdup = ""
+            if entry.digest is not None:
+                entry.digest.note_success(response)
+        elif registration.timer is not None:
+            registration.reason = words.refused(entry.mapping, response.code, response.phrase)
+        self._engine.follow(entry)
+
+    def _release(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
+        attempt.entry.asked = False
+        if self._engine.pacer.done(attempt.entry, outcome, now):
+            self._engine.silence_ended(attempt.entry.server)

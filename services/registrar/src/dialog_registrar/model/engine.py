@@ -1,0 +1,348 @@
+"""Every registration of this process: what rows, passwords, flows, answers and time make of it.
+
+Theory of operation. An entry (``model/entry.py``) is what is known of a mapping; its machine (``dialog_sip.registration``) knows
+what to send and when to be woken. Whatever happens to an entry ends in :meth:`Engine.settle`, which brings it a step nearer to
+what its row asks for, and in ``_follow``, which does what the machine wants: a place in the pacer (``model/pacing.py``), a
+timer in the one heap for all, a status to publish. Nothing here waits, sends or reads: :meth:`take` says which REGISTERs may go,
+:attr:`flows_wanted`, :attr:`unread` and :attr:`changed` say what others have to do.
+
+A mapping in five steps: :meth:`upsert` (the row), :meth:`password_read` and :meth:`flow_up` (what it needs), :meth:`take` and
+``model/attempts.py`` (the REGISTER and its answer), :meth:`wake` (the refresh).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from random import Random
+
+from dialog_schemas.registrations import RegistrationStatus
+from dialog_sip.registration import Registration, RegistrationSettings
+from pydantic import SecretStr
+
+from dialog_registrar.model import words
+from dialog_registrar.model.continuing import new_registration
+from dialog_registrar.model.entry import Entry
+from dialog_registrar.model.holdings import Holdings
+from dialog_registrar.model.mapping import Mapping, Server, unusable
+from dialog_registrar.model.pacing import Pacer
+from dialog_registrar.model.status import Moment
+from dialog_registrar.model.timers import Timers
+
+READ_AGAIN = 30.0
+"""Seconds after which a password without a row is looked for again."""
+PATIENCE = 10.0
+"""Seconds that a REGISTER waits for its turn before the status says why."""
+HELD_UP = 1.0
+"""Seconds after which a REGISTER that may not be sent now is tried again."""
+
+
+class Engine:
+    """All registrations. ``new_call_id`` makes Call-IDs; ``moment`` tells what time it is on both clocks."""
+
+    def __init__(
+        self,
+        settings: RegistrationSettings,
+        pacer: Pacer[Server, Entry],
+        moment: Callable[[], Moment],
+        *,
+        instance: str,
+        new_call_id: Callable[[], str],
+        rng: Random,
+    ) -> None:
+        self.settings = settings
+        self.pacer = pacer
+        self.moment = moment
+        self.instance = instance
+        self.holdings = Holdings()
+        self.flows_wanted: dict[Server, int | None] = {}
+        """Flows to open, with the local port that would keep the Contacts of before."""
+        self.flows_unwanted: set[Server] = set()
+        """Flows that nobody has any more."""
+        self.unread: dict[str, Mapping] = {}
+        """Mappings whose password has to be read."""
+        self.changed: dict[int, dict[str, Entry | None]] = {}
+        """Statuses to publish by partition and AOR; None is a tombstone."""
+        self._flows: dict[Server, str | None] = {}
+        self._timers: Timers[Entry] = Timers()
+        self._silenced: dict[Server, set[Entry]] = {}
+        self._new_call_id = new_call_id
+        self._rng = rng
+
+    # Rows.
+
+    def upsert(self, mapping: Mapping, partition: int, predecessor: RegistrationStatus | None = None) -> None:
+        """Take a row as it is now."""
+        entry = self.holdings.get(mapping.aor)
+        if entry is None:
+            entry = Entry(mapping, partition, predecessor=predecessor)
+            self.holdings.add(entry)
+        elif entry.mapping == mapping and not entry.gone and not entry.rejected:
+            return
+        elif entry.server != mapping.server or entry.mapping.user != mapping.user:
+            entry = self._succeed(entry, mapping)
+        entry.mapping, entry.gone, entry.rejected = mapping, False, ""
+        self._want(entry)
+        if entry.wants_binding:
+            # Not before the password of this revision is there: an old one would only be refused.
+            self._note(entry)
+        else:
+            self.settle(entry)
+
+    def reject(
+        self, aor: str, reason: str, revision: str, partition: int, predecessor: RegistrationStatus | None = None
+    ) -> None:
+        """Take a row that cannot be used: it is not registered, and the status says why."""
+        entry = self.holdings.get(aor)
+        if entry is None:
+            entry = Entry(unusable(aor, revision), partition, predecessor=predecessor)
+            self.holdings.add(entry)
+        entry.rejected = reason
+        entry.gone = False
+        self.settle(entry)
+
+    def delete(self, aor: str, partition: int) -> None:
+        """Take the end of a row: unregister, then forget. Of what was never here only the status is dropped."""
+        entry = self.holdings.get(aor)
+        if entry is None:
+            self.changed.setdefault(partition, {})[aor] = None
+            return
+        entry.gone = True
+        self.unread.pop(aor, None)
+        self.settle(entry)
+
+    def revoke(self, partition: int) -> None:
+        """Let a partition go to another registrar: nothing is sent and nothing published for it any more."""
+        for entry in self.holdings.of(partition):
+            self._drop(entry)
+            self.holdings.depart(entry, self.moment().now)
+            self._leave_flow(entry.server)
+        self.changed.pop(partition, None)
+
+    # What entries need.
+
+    def password_read(self, aor: str, revision: str, password: SecretStr) -> None:
+        """Take the password of a row; that of an older revision is not the one that is wanted."""
+        entry = self.holdings.get(aor)
+        if entry is None or entry.mapping.revision != revision:
+            return
+        changed = entry.password is not None and entry.password != password
+        entry.password, entry.holdup = password, ""
+        self.settle(entry)
+        if changed:
+            entry.digest = None
+            self._refresh(entry)
+
+    def password_missing(self, aor: str, revision: str) -> None:
+        """Learn that the table has no such row: it was changed meanwhile, or it is not the right table."""
+        entry = self.holdings.get(aor)
+        if entry is not None and entry.mapping.revision == revision and entry.password is None:
+            self._hold_up(entry, words.NO_ROW)
+            self._timers.set(entry, self.moment().now + READ_AGAIN)
+
+    def passwords_away(self, aors: Iterable[str]) -> None:
+        """Learn that the table cannot be read now."""
+        for aor in aors:
+            entry = self.holdings.get(aor)
+            if entry is not None and entry.password is None and entry.wants_binding:
+                self._hold_up(entry, words.TABLE_AWAY)
+
+    def flow_up(self, server: Server, address: str) -> None:
+        """Take a new flow; ``address`` is ours, ``host:port`` with parameters, as Contacts have it."""
+        again = self._flows.get(server, "") is None
+        self._flows[server] = address
+        self.pacer.reopen(server)
+        for entry in self.holdings.on(server):
+            self.settle(entry)
+            if again:
+                self._refresh(entry)
+
+    def flow_down(self, server: Server) -> None:
+        """Learn that a flow is lost. What is bound stays bound until the PBX forgets it, but is bound anew with the next flow."""
+        if server in self._flows:
+            self._flows[server] = None
+
+    def contact(self, entry: Entry) -> str | None:
+        """Return the Contact of an entry, or None while its flow is down."""
+        address = self._flows.get(entry.server)
+        return None if address is None else f"sip:{entry.mapping.user}@{address}"
+
+    # Time.
+
+    def wake(self) -> None:
+        """Do what is due."""
+        now = self.moment().now
+        while (entry := self._timers.pop(now)) is not None:
+            if entry.registration is not None:
+                entry.registration.handle_timer(now)
+            if entry.password is None and self._needs_password(entry):
+                self.unread[entry.aor] = entry.mapping
+            self._say_silence(entry)
+            self._follow(entry)
+
+    def next(self) -> float | None:
+        """Return when :meth:`wake` or :meth:`take` has something to do although nothing happens, or None."""
+        times = [time for time in (self._timers.next(), self.pacer.next()) if time is not None]
+        return min(times, default=None)
+
+    # Steps.
+
+    def settle(self, entry: Entry) -> None:
+        """Bring an entry a step nearer to what its row asks for."""
+        now = self.moment().now
+        if entry.wants_binding:
+            self._bind(entry, now)
+        elif entry.registration is not None:
+            entry.registration.stop(now)
+        else:
+            self._unbind_predecessor(entry, now)
+        self._follow(entry)
+
+    def follow(self, entry: Entry) -> None:
+        """Do what the machine of an entry wants now."""
+        if entry.registration is not None and not entry.dropped:
+            self._follow(entry)
+
+    def silence(self, entry: Entry) -> None:
+        """Note that an entry failed because its PBX is silent."""
+        self._silenced.setdefault(entry.server, set()).add(entry)
+
+    def silence_ended(self, server: Server) -> None:
+        """Try those again that failed because the PBX was silent."""
+        now = self.moment().now
+        for entry in self._silenced.pop(server, ()):
+            if entry.registration is not None and entry.wants_binding and not entry.dropped:
+                entry.registration.start(now)
+                self._follow(entry)
+
+    def put_off(self, entry: Entry) -> None:
+        """Let an entry that may not send now ask again a little later."""
+        entry.asked = False
+        self._timers.set(entry, self.moment().now + HELD_UP * (1 + self._rng.random()))
+
+    def jitter(self) -> float:
+        """Return a random number from 0 to 1."""
+        return self._rng.random()
+
+    def _want(self, entry: Entry) -> None:
+        """Ask for what a row needs. The flow is there for calls as well."""
+        old = entry.predecessor
+        if entry.mapping.wants_flow or old is not None:
+            self._want_flow(entry.server, self._port_hint(old))
+        if self._needs_password(entry):
+            self.unread[entry.aor] = entry.mapping
+        if entry.wants_binding and entry.password is None:
+            entry.holdup = words.WAITS_FOR_PASSWORD
+
+    def _needs_password(self, entry: Entry) -> bool:
+        return not entry.gone and not entry.rejected and (entry.mapping.wants_flow or entry.predecessor is not None)
+
+    def _want_flow(self, server: Server, hint: int | None) -> None:
+        self.flows_unwanted.discard(server)
+        if server not in self._flows:
+            self.flows_wanted[server] = self.flows_wanted.get(server) or hint
+
+    def _port_hint(self, old: RegistrationStatus | None) -> int | None:
+        if old is None or old.owner != self.instance or old.contact is None or "transport=" in old.contact:
+            # A connection is gone with the process that had it; only a UDP port can be taken again.
+            return None
+        port = old.contact.partition(";")[0].rpartition(":")[2]
+        return int(port) if port.isdecimal() else None
+
+    def _bind(self, entry: Entry, now: float) -> None:
+        contact = self.contact(entry)
+        if entry.password is None:
+            return
+        if contact is None:
+            entry.holdup = words.WAITS_FOR_FLOW
+            return
+        entry.holdup = ""
+        if entry.registration is None:
+            entry.registration = self._continue(entry, contact)
+        elif entry.registration.contact != contact:
+            entry.registration.move(contact, now)
+        entry.registration.start(now)
+
+    def _unbind_predecessor(self, entry: Entry, now: float) -> None:
+        contact = self.contact(entry)
+        if entry.password is None or contact is None or not entry.leaves_binding(self.moment().wall):
+            return
+        entry.registration = self._continue(entry, contact)
+        entry.registration.start(now)
+        entry.registration.stop(now)
+
+    def _continue(self, entry: Entry, contact: str) -> Registration:
+        return new_registration(entry, contact, self.settings, self.moment(), self.jitter(), self._new_call_id)
+
+    def _refresh(self, entry: Entry) -> None:
+        if entry.registration is not None and entry.wants_binding:
+            entry.registration.refresh(self.moment().now)
+            self._follow(entry)
+
+    def _succeed(self, entry: Entry, mapping: Mapping) -> Entry:
+        """The row points to another server: the old registration ends there while a new one begins."""
+        self.holdings.replace(entry)
+        entry.gone = True
+        self.settle(entry)
+        successor = Entry(mapping, entry.partition)
+        self.holdings.add(successor)
+        return successor
+
+    def _hold_up(self, entry: Entry, why: str) -> None:
+        if entry.holdup != why:
+            entry.holdup = why
+            self._note(entry)
+
+    def _follow(self, entry: Entry) -> None:
+        if entry.gone and entry.is_idle:
+            self._forget(entry)
+            return
+        registration = entry.registration
+        if registration is not None:
+            now = self.moment().now
+            if registration.wants_to_send and not entry.asked:
+                entry.asked = True
+                self.pacer.ask(entry.server, entry, entry.deadline(now))
+            self._set_timer(entry, registration, now)
+        self._note(entry)
+
+    def _set_timer(self, entry: Entry, registration: Registration, now: float) -> None:
+        if registration.timer is not None:
+            self._timers.set(entry, registration.timer)
+        elif registration.binding is not None and registration.is_bound(now):
+            # It waits or is on its way; if it lapses meanwhile, that has to be said.
+            self._timers.set(entry, registration.binding.expires_at)
+        elif entry.asked and not entry.holdup:
+            self._timers.set(entry, now + PATIENCE)
+        else:
+            self._timers.cancel(entry)
+
+    def _say_silence(self, entry: Entry) -> None:
+        """Say of an entry that waits for its turn that it does so because the PBX is silent."""
+        since = self.pacer.silent_since(entry.server)
+        if entry.asked and since is not None:
+            moment = self.moment()
+            entry.holdup = words.silent(entry.server, moment.at(since) or moment.wall)
+
+    def _note(self, entry: Entry) -> None:
+        if self.holdings.get(entry.aor) is entry:
+            self.changed.setdefault(entry.partition, {})[entry.aor] = entry
+
+    def _forget(self, entry: Entry) -> None:
+        stood = self.holdings.get(entry.aor) is entry
+        self._drop(entry)
+        self.holdings.remove(entry)
+        self._leave_flow(entry.server)
+        if stood:
+            self.changed.setdefault(entry.partition, {})[entry.aor] = None
+
+    def _drop(self, entry: Entry) -> None:
+        entry.dropped = True
+        entry.password = entry.digest = None
+        self._timers.cancel(entry)
+        self.pacer.withdraw(entry)
+        self._silenced.get(entry.server, set()).discard(entry)
+        self.unread.pop(entry.aor, None)
+
+    def _leave_flow(self, server: Server) -> None:
+        if not self.holdings.uses(server):
+            self.flows_unwanted.add(server)

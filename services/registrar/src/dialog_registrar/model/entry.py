@@ -1,0 +1,82 @@
+"""One mapping that is held here, with all that is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import unquote
+
+from dialog_schemas.registrations import RegistrationStatus
+from dialog_sip.digest import DigestClient
+from dialog_sip.registration import Registration, RegistrationState
+from pydantic import SecretStr
+
+from dialog_registrar.model.mapping import Mapping, Server
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A mapping, its password and its registration. Compared by identity: it is its own key."""
+
+    mapping: Mapping
+    partition: int
+    password: SecretStr | None = None
+    """In memory only, and read again when the row's revision changes."""
+    registration: Registration | None = None
+    """None until password and flow are there for the first time, and for ever where none is wanted."""
+    digest: DigestClient | None = None
+    predecessor: RegistrationStatus | None = None
+    """What the owner before us said of it, until our own registration continues it."""
+    holdup: str = ""
+    """Why nothing can be done for now, in words."""
+    rejected: str = ""
+    """Why the row cannot be used, in words."""
+    gone: bool = False
+    """The row was deleted; the entry goes when its binding has."""
+    asked: bool = False
+    """It waits for its turn to send, or has a REGISTER on its way."""
+    dropped: bool = False
+    """It is no longer held; answers to its REGISTERs are ignored."""
+    silenced: bool = False
+    """It failed because its PBX was silent, and will be tried as soon as that speaks again."""
+
+    @property
+    def aor(self) -> str:
+        """``sip_user@sip_host``."""
+        return self.mapping.aor
+
+    @property
+    def user(self) -> str:
+        """User name, unescaped."""
+        return unquote(self.mapping.user)
+
+    @property
+    def server(self) -> Server:
+        """The PBX."""
+        return self.mapping.server
+
+    @property
+    def wants_binding(self) -> bool:
+        """True where the row asks for a registration."""
+        return self.mapping.registers and not self.gone and not self.rejected
+
+    def leaves_binding(self, wall: datetime) -> bool:
+        """Tell whether the owner before us left a binding at the PBX that may still be good."""
+        old = self.predecessor
+        return old is not None and old.contact is not None and old.expires_at is not None and old.expires_at > wall
+
+    @property
+    def is_idle(self) -> bool:
+        """True where nothing is bound and nothing is on its way."""
+        return self.registration is None or self.registration.state is RegistrationState.IDLE
+
+    def deadline(self, now: float) -> float:
+        """Return by when its REGISTER should be answered: what would lapse first goes first."""
+        registration = self.registration
+        if registration is not None and registration.binding is not None and registration.is_bound(now):
+            return registration.binding.expires_at
+        return now + FRESH_WITHIN
+
+
+FRESH_WITHIN = 10.0
+"""Seconds that a REGISTER without a binding to lose stands back for those that have one."""

@@ -1,0 +1,59 @@
+"""What statuses tell an administrator: what happened, and what to do about it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dialog_registrar.model.mapping import Mapping, Server
+
+WAITS_FOR_PASSWORD = "the password is being read from the table"  # noqa: S105
+TABLE_AWAY = "the table with the passwords cannot be read now; tried again until it can"
+WAITS_FOR_FLOW = "there is no connection to the PBX yet"
+
+_ADVICE = {
+    401: "it does not accept the password: correct sip_password or sip_user in sip_user_mappings",
+    402: "it wants to be paid: ask who runs it",
+    403: "it forbids this user to register: check the user's rights there, and sip_password",
+    404: "it does not know the user {user}: create it there, or correct sip_user or sip_host",
+    405: "it takes no REGISTER: check that sip_host and sip_port are those of a registrar",
+    407: "it does not accept the password: correct sip_password or sip_user in sip_user_mappings",
+    410: "the user {user} is gone there: create it again, or delete the row",
+    416: "it does not take the address: correct sip_user or sip_host",
+    423: "it wants longer registrations than are allowed here",
+    484: "it does not take the address: correct sip_user or sip_host",
+    501: "it takes no REGISTER: check that sip_host and sip_port are those of a registrar",
+    503: "it is overloaded or under maintenance",
+    603: "it declines: check the user's rights there",
+}
+
+
+def refused(mapping: Mapping, code: int, phrase: str) -> str:
+    """Say what an answer of the PBX means."""
+    advice = _ADVICE.get(code, "it is tried again" if code >= 500 else "see the log of the PBX for why")
+    return f"the PBX answered {code} {phrase}: {advice.format(user=mapping.user)}"
+
+
+def silent(server: Server, since: datetime) -> str:
+    """Say that nothing is heard of a PBX."""
+    return (
+        f"no answer from the PBX {server.host}:{server.port} ({server.transport.value}) since {since:%H:%M:%S} UTC: "
+        "check that it runs and that it can be reached from here"
+    )
+
+
+def broken(server: Server) -> str:
+    """Say that the network does not carry anything to a PBX."""
+    return (
+        f"the PBX {server.host}:{server.port} ({server.transport.value}) cannot be reached: "
+        "check sip_host, sip_port and the firewall, and that it runs"
+    )
+
+
+def unusable_challenge(mapping: Mapping) -> str:
+    """Say that the PBX asks for something else than digest."""
+    return f"the PBX asks {mapping.user} for an authentication that is not supported: let it use digest"
+
+
+NO_ROW = "there is no such row in sip_user_mappings any more, or the registrar reads another table than the provisioner"
+TOO_OFTEN = "the PBX asks for credentials again and again: waiting before the next attempt"
+ACCEPTED_NOTHING = "the PBX answered 200 but holds no binding of ours: see its log"

@@ -1,0 +1,94 @@
+"""What the registrar needs from outside, as protocols: passwords, SIP, bridges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Protocol
+
+from dialog_schemas.relay import Relay
+from dialog_sip import Request, Response
+from pydantic import SecretStr
+
+from dialog_registrar.model.mapping import Mapping, Server
+
+
+class PasswordsAwayError(Exception):
+    """The table cannot be read now; try again later."""
+
+
+class Passwords(Protocol):
+    """The passwords of the table ``sip_user_mappings``."""
+
+    async def fetch(self, mappings: Sequence[Mapping]) -> dict[str, SecretStr]:
+        """Return AOR -> password for those that have a row. Raises :class:`PasswordsAwayError`."""
+
+
+class FlowDownError(Exception):
+    """There is no way to the PBX now."""
+
+
+class Failure(Enum):
+    """Why a request got no response."""
+
+    TIMEOUT = auto()
+    """Timer B or F: the PBX is silent (RFC 3261 section 17.1.1.2)."""
+    TRANSPORT = auto()
+    """The network refused it, or the connection was lost."""
+
+
+class ClientEvents(Protocol):
+    """Who sent a request hears of it here. Called in the event loop; implementations neither block nor raise."""
+
+    def received(self, response: Response) -> None:
+        """Take a response; of each final one but a 2xx to INVITE there is one, and nothing after it."""
+
+    def failed(self, failure: Failure) -> None:
+        """Learn that no response will come. Nothing after it."""
+
+
+class ClientTransaction(Protocol):
+    """A request on its way."""
+
+    def cancel(self) -> None:
+        """CANCEL an INVITE as soon as that may be done (RFC 3261 section 9.1); nothing where it is answered."""
+
+
+class ServerTransaction(Protocol):
+    """A request that came in and wants an answer. Told apart by identity."""
+
+    def __hash__(self) -> int:
+        """Hash by identity."""
+
+    @property
+    def request(self) -> Request:
+        """The request."""
+
+    def respond(self, response: Response) -> None:
+        """Answer it; after a final response nothing happens."""
+
+
+class Sip(Protocol):
+    """The flows, one for each PBX address."""
+
+    def contact(self, server: Server, user: str) -> str | None:
+        """Return the URI under which ``user`` is reached on the flow, or None while that is down."""
+
+    def flow_name(self, server: Server) -> str:
+        """Return the flow's name for traces."""
+
+    def send(self, server: Server, request: Request, events: ClientEvents) -> ClientTransaction:
+        """Start a client transaction; the topmost Via is added. Raises :class:`FlowDownError`."""
+
+    def send_ack(self, server: Server, ack: Request) -> None:
+        """Send the ACK for a 2xx, and again for each time that the 2xx comes again. Raises :class:`FlowDownError`."""
+
+
+class Bridges(Protocol):
+    """The way to bridges."""
+
+    def to_one(self, instance: str, relay: Relay) -> bool:
+        """Put a message into the inbox of one bridge. False: too much waits already, it is not sent."""
+
+    def to_any(self, sip_call_id: str, relay: Relay) -> bool:
+        """Put a message on ``sip.requests``. False: too much waits already, it is not sent."""

@@ -136,7 +136,7 @@ async def test_call_events_reach_the_phone_of_their_user_alone() -> None:
     it, _, mine = console()
     other = it.pages.open({"kind": "snapshot"})
     mine.user_id, other.user_id = 434, 435
-    await it.bus_record(
+    it.bus_record(
         record(CALL_EVENTS.name, RemoteRinging(call_id="c1", seq=1, state=CallState.RINGING, user_id=434))
     )
     assert [message["kind"] for message in told(mine)] == ["snapshot", "call", "mine", "event"]
@@ -147,13 +147,13 @@ async def test_candidates_are_for_the_phone_and_not_for_the_log() -> None:
     it, _, page = console()
     page.user_id = 434
     event = IceFound(call_id="c1", seq=1, state=CallState.RINGING, user_id=434, candidate="candidate:1")
-    await it.bus_record(record(CALL_EVENTS.name, event))
+    it.bus_record(record(CALL_EVENTS.name, event))
     assert [message["kind"] for message in told(page)] == ["snapshot", "call", "mine"]
 
 
 async def test_users_of_the_bus_reach_every_page() -> None:
     it, _, page = console()
-    await it.bus_record(record(USERS.name, UserCreated(user_id=7, name="Bo"), "7"))
+    it.bus_record(record(USERS.name, UserCreated(user_id=7, name="Bo"), "7"))
     assert told(page)[-1]["user"] == {"user_id": 7, "name": "Bo", "aor": None}
 
 

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import structlog
 import typer
@@ -33,10 +33,10 @@ from dialog_runtime.clock import Clock, SystemClock
 from dialog_runtime.config import ConfigError, Settings, load_settings
 from dialog_runtime.health import Health
 from dialog_runtime.heartbeat import HeartbeatPart, Load
-from dialog_runtime.http import PageServer, service_pages
+from dialog_runtime.http import Pages, PageServer, service_pages
 from dialog_runtime.logging import LEVELS, configure
 from dialog_runtime.metrics import Metrics
-from dialog_runtime.supervise import PartFailedError, Supervisor
+from dialog_runtime.supervise import Part, PartFailedError, Supervisor
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +71,17 @@ Build = Callable[[Service], Awaitable[None]]
 """Wires a service: makes its parts and starts them under ``service.supervisor``."""
 
 
+class WebServer(Part, Protocol):
+    """Serves the pages that every service has, and perhaps more."""
+
+    async def open(self) -> tuple[str, int]:
+        """Listen, and return the address. Raises :class:`OSError` where the port is taken."""
+
+
+Serve = Callable[[str, int, Pages], WebServer]
+"""Makes the web server of a service, at a host and port."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The command line, checked."""
@@ -82,7 +93,7 @@ class Options:
     log_level: str
 
 
-def run(name: ServiceName, build: Build) -> None:
+def run(name: ServiceName, build: Build, serve: Serve = PageServer) -> None:
     """Be the command of a service. Ends the process with its exit code."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -101,12 +112,21 @@ def run(name: ServiceName, build: Build) -> None:
             str, typer.Option(envvar="DIALOG_SIP_LOG_LEVEL", help=f"One of {', '.join(LEVELS)}.")
         ] = "info",
     ) -> None:
-        raise typer.Exit(start(name, build, conf=conf, instance=instance, http=http, log_level=log_level))
+        raise typer.Exit(start(name, build, serve, conf=conf, instance=instance, http=http, log_level=log_level))
 
     app(prog_name=f"dialog-{name.value}")
 
 
-def start(name: ServiceName, build: Build, *, conf: Path, instance: str, http: str, log_level: str) -> int:
+def start(
+    name: ServiceName,
+    build: Build,
+    serve: Serve = PageServer,
+    *,
+    conf: Path,
+    instance: str,
+    http: str,
+    log_level: str,
+) -> int:
     """Run the service until it is told to stop, and return the exit code."""
     try:
         options = _options(conf, instance, http, log_level)
@@ -116,7 +136,7 @@ def start(name: ServiceName, build: Build, *, conf: Path, instance: str, http: s
         return MISUSED
     configure(name.value, instance, log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_main(name, build, options, settings))
+        return runner.run(_main(name, build, serve, options, settings))
 
 
 def _options(conf: Path, instance: str, http: str, log_level: str) -> Options:
@@ -132,11 +152,11 @@ def _options(conf: Path, instance: str, http: str, log_level: str) -> Options:
     return Options(conf, instance, host.strip("[]"), int(port), log_level)
 
 
-async def _main(name: ServiceName, build: Build, options: Options, settings: Settings) -> int:
+async def _main(name: ServiceName, build: Build, serve: Serve, options: Options, settings: Settings) -> int:
     stop = _stop_on_signals()
     supervisor = Supervisor()
     health, metrics = Health(), Metrics()
-    pages = PageServer(options.host, options.port, service_pages(health, metrics))
+    pages = serve(options.host, options.port, service_pages(health, metrics))
     try:
         address = await pages.open()
     except OSError as error:

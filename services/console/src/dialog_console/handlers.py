@@ -56,7 +56,7 @@ class Console:
             raise BadRequestError("this page is nobody's phone yet")
         await self.pbx.call(user["aor"].partition("@")[0])
 
-    async def bus_record(self, record: Record) -> None:
+    def bus_record(self, record: Record) -> None:
         """Take a record of ``users``, ``call.commands`` or ``call.events``."""
         event = record.envelope().event
         match event:

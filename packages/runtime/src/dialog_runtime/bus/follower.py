@@ -6,12 +6,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dialog_runtime.bus.consumers import POLL_MS, Connect, record_of, started, unless_stopped, until_stopped
+from dialog_runtime.bus.errors import HOPELESS
+from dialog_runtime.bus.message import in_words
 from dialog_runtime.bus.names import Names
 from dialog_runtime.bus.record import Record
 from dialog_runtime.bus.view import View
+
+log = structlog.get_logger(__name__)
 
 _AT_A_TIME = 2000
 
@@ -109,6 +114,30 @@ class ViewFollower(Follower):
     def caught_up(self) -> None:
         """Tell the view."""
         self._view.caught_up()
+
+
+class Tail(Follower):
+    """Shows every record of a topic to somebody who only looks on: what cannot be read is another's dead letter."""
+
+    def __init__(
+        self,
+        names: Names,
+        topic: str,
+        connect: Connect,
+        prepare: Prepare,
+        look: Callable[[Record], None],
+        *,
+        from_end: bool,
+    ) -> None:
+        super().__init__(names, topic, connect, prepare, from_end=from_end)
+        self._look = look
+
+    async def handle(self, record: Record) -> None:
+        """Show the record."""
+        try:
+            self._look(record)
+        except HOPELESS as error:
+            log.debug("record passed over", record=str(record), error=in_words(error))
 
 
 class InboxReader(Follower):

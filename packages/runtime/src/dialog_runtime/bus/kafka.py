@@ -10,7 +10,7 @@ from dialog_schemas.topics import Topic
 from dialog_schemas.topics import inbox as inbox_of
 
 from dialog_runtime.bus.client import client_options
-from dialog_runtime.bus.follower import InboxReader, ViewFollower
+from dialog_runtime.bus.follower import InboxReader, Tail, ViewFollower
 from dialog_runtime.bus.group import GroupConsumer
 from dialog_runtime.bus.membership import Membership
 from dialog_runtime.bus.metrics import BusMetrics
@@ -83,6 +83,12 @@ class KafkaBus:
         follower = ViewFollower(self._names, topic.name, self._consumer, lambda: self._ensure(topic), view)
         self._supervisor.start(f"view of {topic.name}", follower)
         return view
+
+    def tail(self, topic: Topic, look: Callable[[Record], None], *, from_end: bool = True) -> Tail:
+        """Show every record of ``topic`` to ``look``, outside any group: for those who only look on."""
+        tail = Tail(self._names, topic.name, self._consumer, lambda: self._ensure(topic), look, from_end=from_end)
+        self._supervisor.start(f"tail of {topic.name}", tail)
+        return tail
 
     def consume(self, group: str, topics: Sequence[Topic], handler: Handler) -> GroupConsumer:
         """Handle the records of ``topics`` together with the other members of ``group``, in order per partition."""

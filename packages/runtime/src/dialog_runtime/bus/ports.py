@@ -84,6 +84,9 @@ class Bus(Protocol):
     ) -> View[V]:
         """Follow a compacted topic into memory."""
 
+    def tail(self, topic: Topic, look: Callable[[Record], None], *, from_end: bool = True) -> Subscription:
+        """Show every record of ``topic`` to ``look``, outside any group: for those who only look on."""
+
     def consume(self, group: str, topics: Sequence[Topic], handler: Handler) -> Subscription:
         """Handle the records of ``topics`` together with the other members of ``group``, in order per partition."""
 

@@ -1,0 +1,92 @@
+"""The console's web server: the page, beside the health and metrics pages that every service has, on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from dialog_runtime.http import Pages
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+GOODBYE_WITHIN = 2
+"""Seconds that open pages have to close."""
+
+MOST_MESSAGE = 256 * 1024
+"""Bytes that a page may send at once: two session descriptions and a margin."""
+
+
+class ConsoleHost:
+    """A web server for :func:`dialog_runtime.service.run`; routes are added when the console is built."""
+
+    def __init__(self) -> None:
+        self._app = Starlette()
+        self._address = ("127.0.0.1", 0)
+        self._socket: socket.socket | None = None
+        self._stopping = asyncio.Event()
+
+    def at(self, host: str, port: int, pages: Pages) -> ConsoleHost:
+        """Be the server of ``pages`` at this address."""
+        self._address = (host, port)
+        self.add(Route(path, _served(pages, path)) for path in pages)
+        return self
+
+    def add(self, routes: Iterable[BaseRoute]) -> None:
+        """Serve ``routes`` too."""
+        self._app.router.routes.extend(routes)
+
+    async def open(self) -> tuple[str, int]:
+        """Listen, and return the address. Raises :class:`OSError` where the port is taken."""
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        listener = socket.create_server(self._address, family=family)
+        self._socket = listener
+        host, port = listener.getsockname()[:2]
+        return host, port
+
+    def stop(self) -> None:
+        """Close all connections and end."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Serve until stopped."""
+        if self._socket is None:
+            await self.open()
+        server = _Server(
+            uvicorn.Config(
+                self._app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                ws="websockets-sansio",
+                ws_max_size=MOST_MESSAGE,
+                timeout_graceful_shutdown=GOODBYE_WITHIN,
+            )
+        )
+        serving = asyncio.create_task(server.serve(sockets=[self._socket] if self._socket else None))
+        told = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handlers: the service runner has them."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def _served(pages: Pages, path: str) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(_request: Request) -> Response:
+        page = pages[path]()
+        return Response(page.body, page.status.value, media_type=page.content_type)
+
+    return serve

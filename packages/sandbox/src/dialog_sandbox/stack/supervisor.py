@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -53,6 +53,7 @@ class Report:
 
 
 Reporter = Callable[[Report], None]
+Sleep = Callable[[float], Awaitable[None]]
 
 
 def pause_after(failures: int) -> float:
@@ -63,11 +64,12 @@ def pause_after(failures: int) -> float:
 class Supervisor:
     """Owns one server from its first start to its end."""
 
-    def __init__(self, name: str, server: Server, report: Reporter) -> None:
+    def __init__(self, name: str, server: Server, report: Reporter, sleep: Sleep = asyncio.sleep) -> None:
         self.name = name
         self.server = server
         self.restarts = 0
         self._report = report
+        self._sleep = sleep
 
     async def start(self) -> None:
         """Start it for the first time. Raises :class:`SandboxError`: a first start that fails is not tried again."""
@@ -79,12 +81,12 @@ class Supervisor:
         """Restart it whenever it ends, until cancelled."""
         failures, up_since = 0, time.monotonic()
         while True:
-            while self.server.pid is not None:  # noqa: ASYNC110 - the kernel sets no Event
-                await asyncio.sleep(_POLL)
+            while self.server.pid is not None:
+                await self._sleep(_POLL)
             failures = 1 if time.monotonic() - up_since > CALM else failures + 1
             pause = pause_after(failures)
             self._report(Report(self.name, f"ended by itself, restart in {pause:g} s", ok=False))
-            await asyncio.sleep(pause)
+            await self._sleep(pause)
             await self._restart()
             up_since = time.monotonic()
 

@@ -7,9 +7,14 @@ Per call one session, opened before the first description and closed exactly onc
 
 from __future__ import annotations
 
+from asyncio import Future
 from typing import Protocol
 
-from dialog_schemas.calls import Quality
+from dialog_runtime.bus import Record
+from dialog_schemas.calls import CallEvent, Quality
+from dialog_schemas.instances import CallHeld
+from dialog_schemas.mappings import MappingUpserted
+from dialog_schemas.relay import Relay
 
 
 class MediaError(Exception):
@@ -97,3 +102,42 @@ class MediaEngine(Protocol):
 
         Raises :class:`MediaError`.
         """
+
+
+class Outbox(Protocol):
+    """The way out to the bus. Returns at once and keeps the order; the future is done when the bus has the message.
+
+    What is sent is delivered, however long the bus is away, except for SIP that has lost its sense by then.
+    """
+
+    def tell(self, event: CallEvent, trace: str | None) -> Future[None]:
+        """Publish a call event. Its id follows from call and ``seq``, so that a repetition is known as one."""
+
+    def relay(self, to: str, relay: Relay) -> Future[None]:
+        """Send a SIP message to a registrar."""
+
+    def record(self, entry: CallHeld) -> Future[None]:
+        """Write an entry of the directory."""
+
+    def forget(self, call_id: str) -> Future[None]:
+        """Drop an entry of the directory."""
+
+    async def forward(self, to: str, record: Record) -> None:
+        """Send a record on to another bridge, as it came. Raises :class:`dialog_runtime.bus.BusError`."""
+
+
+class Mappings(Protocol):
+    """The usable rows of the table, as they are now."""
+
+    def by_aor(self, aor: str) -> MappingUpserted | None:
+        """Return the mapping with this address of record."""
+
+    def of_user(self, user_id: int) -> list[MappingUpserted]:
+        """Return the mappings of a user of the messenger."""
+
+
+class Registrars(Protocol):
+    """Who holds the flow of a mapping."""
+
+    def holder_of(self, aor: str) -> str | None:
+        """Return the registrar to send SIP of this mapping to; None where none has it."""

@@ -1,1 +1,1 @@
-"""What the bridge's ports are made of: Kafka, SIP relay, media."""
+"""What gives the bridge its ports: Kafka, media engines."""

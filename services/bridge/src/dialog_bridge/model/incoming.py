@@ -23,10 +23,10 @@ from dialog_bridge.model.reasons import CODE_OF_REASON, media_failure
 
 
 def invited(call: Call, request: Request) -> list[Action]:
-    """Have media make the offer for the client, out of the INVITE's or of nothing."""
-    call.open_transaction = request.transaction
-    call.caller = request.caller
-    return [Record(), OpenMedia(call.identity.sip_peer), TakeSipOffer(request.sdp)]
+    """Have media make the offer for the client, out of the INVITE's or of nothing. 100 says that we have the call."""
+    call.open_transaction, call.caller = request.transaction, request.caller
+    peer = call.identity.sip_peer
+    return [*provisional(call, 100), Record(), OpenMedia(peer), TakeSipOffer(request.sdp)]
 
 
 def present(call: Call, offer: MediaResult) -> list[Action]:

@@ -80,8 +80,8 @@ class SipLeg:
     _dialog: SipDialog | None = None
     _sent: dict[str, str] = field(default_factory=dict)
     """Our requests that wait for a final response: transaction -> method."""
-    _open: dict[str, tuple[Request, str]] = field(default_factory=dict)
-    """The PBX's that wait for ours: transaction -> request, registrar."""
+    _open: dict[str, tuple[Request, str | None]] = field(default_factory=dict)
+    """The PBX's that wait for ours: transaction -> request, registrar that has it."""
     _cseqs: dict[str, int] = field(default_factory=dict)
     """CSeq of the last 2xx to an INVITE: branch -> number."""
     _awaits_answer: bool = False
@@ -116,11 +116,19 @@ class SipLeg:
         return leg
 
     @classmethod
-    def adopted(cls, names: Names, record: SipDialogRecord) -> SipLeg:
-        """Return the leg of a SIP dialog that a dead instance left, to end it."""
-        state = DialogState.EARLY if record.remote_tag is None else DialogState.CONFIRMED
-        kept = DialogRecord(**record.model_dump())
-        return cls(names, _dialog=SipDialog(kept, state))
+    def adopted(cls, names: Names, record: SipDialogRecord, transaction: str | None) -> SipLeg:
+        """Return the leg of a SIP dialog that a dead bridge left, to end it.
+
+        ``transaction`` is that of its INVITE, as long as it is open. A registrar takes a response from nobody but the
+        bridge that has the INVITE, so a leg that has one to send is named after the dead one (``names.instance``).
+        """
+        confirmed = transaction is None and record.remote_tag is not None
+        state = DialogState.CONFIRMED if confirmed else DialogState.EARLY
+        dialog = SipDialog(DialogRecord(**record.model_dump()), state)
+        leg = cls(names, transaction or "", _dialog=dialog)
+        if transaction is not None and record.remote_cseq is not None:
+            leg._open[transaction] = (_invite_of(record, record.remote_cseq), None)
+        return leg
 
     @property
     def sip_call_id(self) -> str:
@@ -333,3 +341,15 @@ class SipLeg:
             if (dialog.record.remote_tag or "") == tag:
                 return dialog
         return None
+
+
+def _invite_of(record: SipDialogRecord, cseq: int) -> Request:
+    """Return as much of an INVITE that came as a response to it repeats (RFC 3261 section 8.2.6.2)."""
+    return initial_request(
+        "INVITE",
+        record.local_uri,
+        from_=NameAddr.make(record.remote_uri, tag=record.remote_tag),
+        to=NameAddr.make(record.local_uri, tag=record.local_tag),
+        call_id=record.call_id,
+        cseq=cseq,
+    )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dialog_schemas.instances import CallDirection
 
-from dialog_bridge.model.actions import Action, Forget
+from dialog_bridge.model.actions import Action, Forget, Record
 from dialog_bridge.model.call import Call, Now
 from dialog_bridge.model.inputs import Input
-from dialog_bridge.model.phases import TIMER, Phase, Timer
+from dialog_bridge.model.phases import ENDING, TIMER, Phase, Timer
 from dialog_bridge.model.table import TABLE
 
 
@@ -26,7 +26,9 @@ def _step(call: Call, event: Input) -> list[Action]:
         _enter(call, step.to)
     actions = step.do(call, event)
     if step.to is Phase.FINISHED:
-        actions = [*actions, Forget()]
+        return [*actions, Forget()]
+    if step.to in ENDING and call.left not in ENDING:
+        return [*actions, Record()]
     return actions
 
 

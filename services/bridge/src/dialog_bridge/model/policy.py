@@ -22,6 +22,9 @@ class Refusal:
 TOO_MANY = Refusal(EndReason.BUSY, "no bridge has room for another call", 503, retry_after=5)
 """RFC 3261 section 21.5.4."""
 
+TOO_LATE = Refusal(EndReason.ERROR, "the command came too late")
+"""Whoever wanted the call has given up by now."""
+
 
 def for_calling(mappings: Iterable[MappingUpserted]) -> MappingUpserted | Refusal:
     """Choose which of a user's mappings to call from: the first, by AOR, that may."""

@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from dialog_bridge.model import ending, incoming, outgoing, settled
+from dialog_bridge.model import adopted, ending, incoming, outgoing, settled
 from dialog_bridge.model.actions import Action
 from dialog_bridge.model.call import Call
 from dialog_bridge.model.inputs import Kind
@@ -92,6 +92,14 @@ def _rows() -> dict[P, Row]:
         P.NEW,
         _go(P.OFFERING, outgoing.start, K.START),
         _go(P.PREPARING, incoming.invited, K.INVITE),
+    )
+    # Another bridge died with the call: what is left of it is cleared away (docs/takeover.md).
+    rule(
+        P.NEW,
+        _go(P.CLOSING, adopted.hang_up, K.ADOPT_CONFIRMED),
+        _go(P.CANCELLING, adopted.cancel, K.ADOPT_OUTGOING),
+        _go(P.FINISHED, adopted.decline, K.ADOPT_INCOMING),
+        _go(P.CLOSING, ending.bye, K.ADOPT_ENDED),
     )
 
     # In any phase before the end.

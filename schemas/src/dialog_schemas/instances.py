@@ -74,5 +74,8 @@ class CallHeld(Event):
     seq: int = 0
     """``seq`` of the last call event."""
     sip_dialog: SipDialogRecord | None = None
+    transaction: str | None = None
+    """The INVITE's transaction between bridge and registrar while the call is not answered: what a CANCEL or a final
+    response of another bridge has to name."""
     started_at: datetime
     answered_at: datetime | None = None

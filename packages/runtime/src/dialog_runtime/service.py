@@ -27,6 +27,7 @@ from dialog_schemas.event import InstanceId
 from dialog_schemas.instances import ServiceName
 from pydantic import TypeAdapter, ValidationError
 
+from dialog_runtime.bus.errors import BusTimeoutError
 from dialog_runtime.bus.kafka import KafkaBus
 from dialog_runtime.bus.topics import ensure_topics
 from dialog_runtime.clock import Clock, SystemClock
@@ -219,7 +220,7 @@ async def _assemble(service: Service, build: Build, http: str) -> None:
         try:
             await ensure_topics(service.settings.kafka)
             break
-        except TimeoutError as error:
+        except BusTimeoutError as error:
             log.warning("still no Kafka", error=str(error))
     await build(service)
     service.supervisor.start("heartbeat", heartbeat)

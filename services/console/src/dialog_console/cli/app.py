@@ -14,6 +14,8 @@ from dialog_sandbox.errors import SandboxError
 
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("up", "dialog_console.cli.up"),
+    ("status", "dialog_console.cli.status"),
+    ("events", "dialog_console.cli.events"),
     ("test", "dialog_console.cli.test"),
     ("bench", "dialog_console.cli.bench"),
     ("doctor", "dialog_console.cli.doctor"),

@@ -120,7 +120,7 @@ function drawPhone() {
   const aor = store.users.get(me())?.aor;
   const status = store.registrations.get(aor);
   at("my-status").dataset.state = status?.state ?? "none";
-  at("my-status").textContent = status ? `${aor}: ${status.state}` : me() ? `${me()}: no mapping yet` : "Choose or create a user.";
+  at("my-status").textContent = myStatus(aor, status);
   at("screen").dataset.state = phone.state;
   at("peer").textContent = phone.state === "idle" ? "" : phone.peer;
   at("progress").textContent = WORDS[phone.state]();
@@ -129,6 +129,12 @@ function drawPhone() {
   for (const [id, states] of Object.entries(BUTTONS)) at(id).hidden = !states.includes(phone.state);
   at("hold").setAttribute("aria-pressed", phone.held);
   at("mute").setAttribute("aria-pressed", phone.muted);
+}
+
+function myStatus(aor, status) {
+  if (me() === null) return "Choose or create a user.";
+  if (!aor) return `${me()}: no mapping yet`;
+  return status ? `${aor}: ${status.state}` : `${aor}: waiting for a registrar`;
 }
 
 setInterval(async () => {

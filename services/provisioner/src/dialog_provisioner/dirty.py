@@ -42,6 +42,11 @@ class Dirty:
             return False
         return True
 
+    def take_named(self) -> AbstractSet[Address]:
+        """Return the addresses that are marked and forget them; everything stays marked where it was."""
+        addresses, self._addresses = self._addresses, set()
+        return addresses
+
     def take(self) -> AbstractSet[Address] | None:
         """Return what is marked, None for everything, and forget it."""
         addresses, everything = self._addresses, self._everything

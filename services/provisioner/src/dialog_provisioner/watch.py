@@ -18,7 +18,7 @@ from typing import TypeVar
 import structlog
 
 from dialog_provisioner.dirty import Dirty
-from dialog_provisioner.model.diff import Comparison, changes
+from dialog_provisioner.model.diff import Change, Comparison, changes
 from dialog_provisioner.model.rows import Address
 from dialog_provisioner.ports import (
     Fingerprint,
@@ -31,10 +31,8 @@ from dialog_provisioner.ports import (
 )
 from dialog_provisioner.status import Status
 
-READ_AT_ONCE = 2_000
-"""Addresses looked up in one query."""
-PUBLISH_AT_ONCE = 1_000
-"""Records on their way to the broker at a time."""
+AT_ONCE = 2_000
+"""Addresses looked up in one query, and records on their way to the broker at a time."""
 BACKOFF = (0.25, 0.5, 1.0, 2.0)
 """Seconds between attempts while PostgreSQL or Kafka is away; the last goes on."""
 
@@ -144,13 +142,19 @@ class Watch:
         await self._republish(comparison.dirty, comparison.gone())
 
     async def _republish(self, addresses: Collection[Address], gone: Collection[str]) -> None:
-        for some in _chunks(list(addresses), READ_AT_ONCE):
-            rows = await self._rows.of(some)
-            found = changes({address.aor for address in some}, rows, self._topic.published)
-            for part in _chunks(found, PUBLISH_AT_ONCE):
-                await self._topic.publish(part)
-                self._status.published(len(part))
-        for part in _chunks(changes(gone, (), self._topic.published), PUBLISH_AT_ONCE):
+        for some in _chunks(list(addresses), AT_ONCE):
+            await self._look_up(some)
+            # What is edited while a whole table goes out does not wait for its end.
+            if urgent := self._dirty.take_named():
+                await self._look_up(urgent)
+        await self._publish(changes(gone, (), self._topic.published))
+
+    async def _look_up(self, addresses: Collection[Address]) -> None:
+        rows = await self._rows.of(addresses)
+        await self._publish(changes({address.aor for address in addresses}, rows, self._topic.published))
+
+    async def _publish(self, found: Sequence[Change]) -> None:
+        for part in _chunks(found, AT_ONCE):
             await self._topic.publish(part)
             self._status.published(len(part))
 

@@ -14,6 +14,7 @@ Kafka is away for long) it is built anew.
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -77,6 +78,8 @@ class UserStream:
 
     async def run(self) -> None:
         """Read until stopped."""
+        for chatty in ("faust", "mode"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
         with tempfile.TemporaryDirectory(prefix="dialog-sip-faust-") as folder:
             while not self._stopping.is_set():
                 await self._unless_stopped(self._topic_there())

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dialog_runtime.bus.errors import BusError
 from dialog_runtime.bus.ports import Bus
+from dialog_runtime.bus.publisher import PUBLISH_WITHIN
 from dialog_runtime.bus.record import Record
 from dialog_runtime.bus.view import View
 from dialog_runtime.clock import Clock
@@ -53,27 +54,41 @@ class MappingTopic:
     async def publish(self, changes: Sequence[Change]) -> None:
         """Write ``changes`` and wait for the broker."""
         expires = self._clock.monotonic() + ECHO_WITHIN
-        sent = []
-        for change in changes:
-            self._overlay.pop(change.key, None)  # so that the overlay stays in the order of expiry
-            self._overlay[change.key] = (change.event, expires)
-            sent.append(self._send(change))
-        outcomes = await asyncio.gather(*sent, return_exceptions=True)
-        failed = [(change, error) for change, error in zip(changes, outcomes, strict=True) if error is not None]
-        for change, _ in failed:
-            self._overlay.pop(change.key, None)
-        for _, error in failed:
-            if not isinstance(error, BusError):
-                raise error
-        if failed:
-            raise TopicUnavailableError(f"{len(failed)} records for {MAPPINGS.name} not taken by Kafka: {failed[0][1]}")
+        sent: dict[asyncio.Future[None], str] = {}
+        try:
+            for change in changes:
+                sent[self._send(change)] = change.key
+                self._overlay.pop(change.key, None)  # so that the overlay stays in the order of expiry
+                self._overlay[change.key] = (change.event, expires)
+            await asyncio.wait(sent, timeout=PUBLISH_WITHIN)
+        except BusError as error:
+            raise TopicUnavailableError(f"{MAPPINGS.name} cannot be written: {error}") from error
+        finally:
+            failures = [reason for future, key in sent.items() if (reason := self._failure(future, key)) is not None]
+        if failures:
+            raise TopicUnavailableError(
+                f"{len(failures)} records for {MAPPINGS.name} not taken by Kafka: {failures[0]}"
+            )
         self._forget_lost()
 
-    async def _send(self, change: Change) -> None:
+    def _send(self, change: Change) -> asyncio.Future[None]:
         if change.event is None:
-            await self._publisher.tombstone(MAPPINGS, change.key)
-        else:
-            await self._publisher.publish(MAPPINGS, change.key, change.event)
+            return self._publisher.send_tombstone(MAPPINGS, change.key)
+        return self._publisher.send(MAPPINGS, change.key, change.event)
+
+    def _failure(self, sent: asyncio.Future[None], key: str) -> str | None:
+        """Return why a record is not known to be there, and no longer count it as published; None where it is."""
+        error: BaseException | None = None
+        if not sent.done():
+            # Nobody waits for it any more; it may still arrive, and is then read back.
+            sent.cancel()
+            error = TimeoutError("no acknowledgement in time")
+        elif not sent.cancelled():
+            error = sent.exception()
+        if error is None:
+            return None
+        self._overlay.pop(key, None)
+        return f"{type(error).__name__} {error}"
 
     def _on_change(self, key: str, event: Checked | None) -> None:
         mine = self._overlay.get(key)

@@ -9,6 +9,8 @@ as old.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -32,10 +34,11 @@ class PostgresUsers:
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], name: str) -> None:
         self._pool = pool
         self._name = name
+        self._known: Table | None = None
 
     async def create(self, row: NewRow, origin: Origin) -> bool:
         """Insert ``row`` unless its AOR is there or the event does not count any more."""
-        with translated(f"inserting into table {self._name}"):
+        with self._translated("inserting into"):
             async with self._pool.acquire() as connection, connection.transaction():
                 table = await self._locked(connection, row.peer_id)
                 if not counts(origin, await _recorded(connection, table, row.peer_id)):
@@ -49,7 +52,7 @@ class PostgresUsers:
 
     async def delete(self, user_id: int, sip_user: str, sip_host: str, origin: Origin) -> int:
         """Delete the row on record, or the one that autocreate would write today where there is no record."""
-        with translated(f"deleting from table {self._name}"):
+        with self._translated("deleting from"):
             async with self._pool.acquire() as connection, connection.transaction():
                 table = await self._locked(connection, user_id)
                 if not counts(origin, await _recorded(connection, table, user_id)):
@@ -64,10 +67,22 @@ class PostgresUsers:
     async def _locked(self, connection: Connection, user_id: int) -> Table:
         # While partitions move, two provisioners may have the same user's event in hand.
         await connection.execute("SELECT pg_advisory_xact_lock($1, $2)", _LOCK_CLASS, user_id)
-        table = await catalog.find(connection, self._name)
-        if table is None:
+        # A ledger that was missing may have been made meanwhile.
+        if self._known is None or not self._known.has_ledger:
+            self._known = await catalog.find(connection, self._name)
+        if self._known is None:
             raise TableUnavailableError(f"table {self._name} is missing: the leading provisioner creates it if it may")
-        return table
+        return self._known
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        """Translate errors; after one, look at the table anew, because it may have been the reason."""
+        try:
+            with translated(f"{doing} table {self._name}"):
+                yield
+        except BaseException:
+            self._known = None
+            raise
 
 
 async def _insert(connection: Connection, table: Table, row: NewRow) -> bool:

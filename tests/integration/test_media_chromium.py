@@ -67,7 +67,7 @@ async def test_browser_calls(media_bench: MediaBench, call_page: Page, codec: Co
 
 @pytest.mark.parametrize("codec", [OPUS, PCMU], ids=lambda codec: codec.name)
 async def test_browser_is_called(media_bench: MediaBench, call_page: Page, codec: Codec) -> None:
-    session, reports = await media_bench.open()
+    session, _ = await media_bench.open()
     async with media_bench.phone(codec, EVENTS_8000, tone_hz=PHONE_HZ) as phone:
         await trickle(call_page, session)
         await call_page.evaluate("call.open()")

@@ -76,9 +76,10 @@ class WebClient:
 
     async def answer(self, offer: str) -> str:
         """Take an offer and return the answer."""
-        await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        self._peer.addTrack(self._tone)
+        # Before the offer is taken: aiortc settles the codecs while it takes it.
+        self._peer.addTransceiver(self._tone, direction="sendrecv")
         self._prefer_codecs()
+        await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         return await self._describe(await self._peer.createAnswer())
 
     async def add_candidate(self, candidate: str, mid: str | None = None, mline_index: int | None = None) -> None:

@@ -34,26 +34,33 @@ class SipLeg:
         self._rtp_latch = Latch()
         self._rtcp_latch = Latch()
         self._mux = False
+        self._silenced = False
         self.port, rtp, rtcp = ports.bind(host)
         self._rtp = RtpSocket(rtp, self._rtp_received)
         self._rtcp = RtpSocket(rtcp, self._rtcp_received)
 
     def describe(self, rtp: Address | None, rtcp: Address | None, *, mux: bool) -> None:
-        """Take the addresses of a description; with ``mux`` RTCP goes the way of RTP (RFC 5761)."""
+        """Take the addresses of a description; with ``mux`` RTCP goes the way of RTP (RFC 5761).
+
+        None is hold by ``c=0.0.0.0``: nothing is sent, RTCP neither, while the peer may go on sending (RFC 3264
+        section 8.4).
+        """
         self._mux = mux
-        self._rtp_latch.describe(rtp)
-        self._rtcp_latch.describe(rtcp)
+        self._silenced = rtp is None or rtcp is None
+        if rtp is not None and rtcp is not None:
+            self._rtp_latch.describe(rtp)
+            self._rtcp_latch.describe(rtcp)
 
     def send_rtp(self, packet: bytes) -> None:
         """Send to the PBX; dropped while no address is known."""
-        if self._rtp_latch.target is not None:
+        if self._rtp_latch.target is not None and not self._silenced:
             self._rtp.send(packet, self._rtp_latch.target)
 
     def send_rtcp(self, packet: bytes) -> None:
         """Send to the PBX; dropped while no address is known."""
         if self._mux:
             self.send_rtp(packet)
-        elif self._rtcp_latch.target is not None:
+        elif self._rtcp_latch.target is not None and not self._silenced:
             self._rtcp.send(packet, self._rtcp_latch.target)
 
     def close(self) -> None:

@@ -1,0 +1,1 @@
+"""Measurements of the bridge's own hot paths."""

@@ -1,0 +1,87 @@
+"""``python -m dialog_sandbox.pbx``: the sandbox PBX as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from dialog_sip import SipError
+from pydantic import SecretStr
+
+from dialog_sandbox.errors import SandboxError
+from dialog_sandbox.pbx.accounts import Accounts
+from dialog_sandbox.pbx.pbx import Pbx, PbxOptions
+from dialog_sandbox.pbx.web import make_app
+from dialog_sandbox.phone.phone import RegistrationRefusedError
+
+MISUSED = 2
+
+
+class _Web(uvicorn.Server):
+    """uvicorn without its own signals: the process has other things to end as well."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def _address(text: str, what: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise SandboxError(f"{what}: {text!r} is not host:port")
+    return host, int(port)
+
+
+async def _serve(options: PbxOptions, http: tuple[str, int]) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    async with Pbx(options) as pbx:
+        config = uvicorn.Config(make_app(pbx), *http, log_level="warning", access_log=False, lifespan="off")
+        web = _Web(config)
+        serving = loop.create_task(web.serve(), name="http")
+        told = loop.create_task(stopping.wait(), name="signal")
+        host, port = pbx.address
+        typer.echo(f"ready: SIP {host}:{port} (udp, tcp), HTTP {http[0]}:{http[1]}")
+        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+        web.should_exit = True
+        told.cancel()
+        await serving
+
+
+def main(
+    *,
+    sip: Annotated[str, typer.Option(help="host:port of UDP and TCP")] = "127.0.0.1:5060",
+    http: Annotated[str, typer.Option(help="host:port of the pages /bindings, /call and /calls")] = "127.0.0.1:8081",
+    password: Annotated[
+        str | None, typer.Option(envvar="SIP_PASSWORD", help="everybody's; better given in the environment")
+    ] = None,
+    accounts: Annotated[Path | None, typer.Option(help="JSON file of user -> password")] = None,
+    realm: Annotated[str | None, typer.Option(help="realm and host of AORs; else the host of --sip")] = None,
+    expires: Annotated[int, typer.Option(min=1, help="longest Expires that is granted, in seconds")] = 3600,
+    min_expires: Annotated[int, typer.Option(min=0, help="shorter ones are answered 423")] = 0,
+    phones: Annotated[bool, typer.Option(help="bring the phones echo, tone, busy, reject and silent")] = True,
+) -> None:
+    """Run the sandbox PBX until told to stop."""
+    try:
+        common = None if password is None else SecretStr(password)
+        if common is None and accounts is None:
+            raise SandboxError("give a password in SIP_PASSWORD, or --accounts")
+        host, port = _address(sip, "--sip")
+        options = PbxOptions(Accounts.read(accounts, common), host, port, realm, expires, min_expires, phones)
+        asyncio.run(_serve(options, _address(http, "--http")))
+    except (SandboxError, SipError, RegistrationRefusedError) as error:
+        typer.echo(f"dialog_sandbox.pbx: {error}", err=True)
+        raise typer.Exit(MISUSED) from None
+
+
+if __name__ == "__main__":
+    typer.run(main)

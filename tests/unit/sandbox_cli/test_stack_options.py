@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from dialog_sandbox.errors import SandboxError
-from dialog_sandbox.paths import free_port
+from dialog_sandbox.errors import SandboxError, WrongConfigurationError
+from dialog_sandbox.paths import PortBook, free_port
 from dialog_sandbox.stack import Options, Ports, conf
 from dialog_sandbox.stack.options import PARTS
 from dialog_sandbox.stack.parts import KINDS, pbx, service
 from pyhocon import ConfigFactory
+
+ON = 'modules.sip.extension = "im.dlg.sip.extension.SipExtension"'
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_one_port_for_two_parts_is_refused() -> None:
 
 
 def test_free_ports_fill_the_gaps() -> None:
-    filled = Ports(kafka=19).filled()
+    filled = Ports(kafka=19).filled(PortBook())
     assert filled.kafka == 19
     assert len({filled.kafka, filled.postgres, filled.sip, filled.http}) == 4
     assert filled.sip
@@ -78,7 +80,7 @@ def test_the_generated_configuration_is_hocon(tmp_path: Path) -> None:
 
 def test_ones_own_configuration_is_taken_in_and_its_servers_are_found(tmp_path: Path) -> None:
     own = tmp_path / "own server.conf"
-    own.write_text('services.kafka.bootstrap-servers = ["a:1", "b:2"]\nmodules.sip.trace-level = 16\n')
+    own.write_text(f'services.kafka.bootstrap-servers = ["a:1", "b:2"]\n{ON}\nmodules.sip.trace-level = 16\n')
     assert conf.read_given(own) == conf.Given(kafka="a:1,b:2")
     generated = tmp_path / "server.conf"
     generated.write_text(conf.include(own) + conf.postgres_section("127.0.0.1", 1, "d", "u", "p"))
@@ -87,12 +89,29 @@ def test_ones_own_configuration_is_taken_in_and_its_servers_are_found(tmp_path: 
     assert tree["services.postgresql.port"] == 1
 
 
-def test_a_configuration_that_is_not_hocon_is_told_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "word"), [("a { b = ", ""), ("modules.sip.trace-level = loud", "trace-level")])
+def test_a_wrong_configuration_is_told_in_one_line(tmp_path: Path, text: str, word: str) -> None:
     own = tmp_path / "server.conf"
-    own.write_text("a { b = ")
-    with pytest.raises(SandboxError, match=r"server\.conf") as caught:
+    own.write_text(f"{ON}\n{text}")
+    with pytest.raises(WrongConfigurationError, match=r"server\.conf") as caught:
         conf.read_given(own)
+    assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_the_services_take_the_generated_configuration(tmp_path: Path) -> None:
+    from dialog_runtime.config import load_settings
+
+    own, generated = tmp_path / "own.conf", tmp_path / "server.conf"
+    own.write_text(ON)
+    for first in (conf.sandbox_section(15060, "p"), conf.include(own)):
+        generated.write_text(
+            first + conf.kafka_section("127.0.0.1:9") + conf.postgres_section("127.0.0.1", 1, "d", "u", "p")
+        )
+        settings = load_settings(generated)
+        assert settings.kafka.bootstrap_servers == ("127.0.0.1:9",)
+        assert settings.postgresql.port == 1
 
 
 def test_services_are_started_by_module_with_their_name() -> None:

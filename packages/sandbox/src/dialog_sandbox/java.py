@@ -44,19 +44,25 @@ class Launcher:
             raise SandboxError(f"{main} failed: {lines[-1] if lines else done.returncode}")
 
 
-def launcher(train: Callable[[Launcher, Path], None], progress: jars.Progress = lambda _have, _all: None) -> Launcher:
+def launcher(train: Callable[[Launcher, Path], None], progress: Callable[[str], None] = lambda _text: None) -> Launcher:
     """Return a launcher, after fetching what lacks.
 
     ``train`` starts and stops a broker so that the given file becomes the cache; it is called once per Java and set
     of jars.
     """
-    paths = jars.ensure(progress=progress)
+    paths = jars.ensure(progress=lambda have, total: _tell_some(progress, have, total))
     classpath = ":".join(map(str, paths))
     cache = paths[0].parent / f"java-{_fingerprint(classpath)}.aot"
     with file_lock(cache.with_suffix(".lock")):
         if not cache.is_file():
+            progress("making the ahead-of-time cache")
             _train(train, Launcher(classpath, None), cache)
     return Launcher(classpath, cache if cache.is_file() else None)
+
+
+def _tell_some(progress: Callable[[str], None], have: int, total: int) -> None:
+    if have % 15 == 0 or have == total:
+        progress(f"fetched {have} of {total} jars")
 
 
 def _train(train: Callable[[Launcher, Path], None], bare: Launcher, cache: Path) -> None:

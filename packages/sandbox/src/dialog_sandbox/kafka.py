@@ -13,12 +13,11 @@ import socket
 import struct
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dialog_sandbox import jars
 from dialog_sandbox.errors import SandboxError
 from dialog_sandbox.java import Launcher, launcher
 from dialog_sandbox.kafka_config import CLUSTER_ID, KafkaConfig
@@ -41,16 +40,19 @@ class EmbeddedKafka:
         state_dir: Path,
         port: int = 0,
         *,
+        controller_port: int = 0,
         settings: Mapping[str, str] | None = None,
         log: Path | None = None,
         start_timeout: float = 30.0,
         stop_timeout: float = 5.0,
-        progress: jars.Progress = lambda _have, _all: None,
+        progress: Callable[[str], None] = lambda _text: None,
         java: Launcher | None = None,
     ) -> None:
         self._home = state_dir / "kafka"
         self.log = log or self._home / "kafka.log"
-        self.config = KafkaConfig(port or free_port(), free_port(), self._home / "data", dict(settings or {}))
+        port = port or free_port()
+        controller_port = controller_port or free_port(exclude=(port,))
+        self.config = KafkaConfig(port, controller_port, self._home / "data", dict(settings or {}))
         self._start_timeout = start_timeout
         self._stop_timeout = stop_timeout
         self._progress = progress

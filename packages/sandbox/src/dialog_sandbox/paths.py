@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+from collections.abc import Collection
 from pathlib import Path
 
 from dialog_sandbox.errors import SandboxError
@@ -43,15 +44,29 @@ def claim_port(port: int, what: str) -> None:
         raise SandboxError(f"port {port} of 127.0.0.1, for {what}, is taken")
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """Return a port of 127.0.0.1 that nobody holds.
+def free_port(*kinds: socket.SocketKind, exclude: Collection[int] = ()) -> int:
+    """Return a port of 127.0.0.1 that nobody holds, for sockets of all ``kinds`` (TCP where none is given).
 
-    Random, so that test runs beside each other rarely meet. Raises :class:`SandboxError` if the range is exhausted.
+    Random, so that test runs beside each other rarely meet; never one of ``exclude``, which were chosen but are not bound
+    yet. Raises :class:`SandboxError` if the range is exhausted.
     """
     for port in random.sample(_PORTS, k=200):
-        if port_is_free(port, kind):
+        if port not in exclude and all(port_is_free(port, kind) for kind in kinds or (socket.SOCK_STREAM,)):
             return port
     raise SandboxError(f"no free port on 127.0.0.1 between {_PORTS.start} and {_PORTS.stop}")
+
+
+class PortBook:
+    """Hands out free ports, none of them twice."""
+
+    def __init__(self, chosen: Collection[int] = ()) -> None:
+        self._given = set(chosen)
+
+    def take(self, *kinds: socket.SocketKind) -> int:
+        """Return a free port for sockets of all ``kinds``, as :func:`free_port` does."""
+        port = free_port(*kinds, exclude=self._given)
+        self._given.add(port)
+        return port
 
 
 def _xdg(variable: str, default: str) -> Path:

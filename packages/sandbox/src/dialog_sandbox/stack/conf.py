@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from dialog_sandbox.errors import SandboxError
+from dialog_sandbox.errors import WrongConfigurationError
 
 _KAFKA = "services.kafka.bootstrap-servers"
 _POSTGRES = "services.postgresql.host"
@@ -21,16 +21,16 @@ class Given:
 
 
 def read_given(conf: Path) -> Given:
-    """Read which servers ``conf`` names. Raises :class:`SandboxError` if it is not HOCON."""
+    """Check ``conf`` as the services will, and read which servers it names. Raises :class:`WrongConfigurationError`."""
+    from dialog_runtime.config import ConfigError, load_settings
     from pyhocon import ConfigFactory
-    from pyhocon.exceptions import ConfigException
-    from pyparsing import ParseBaseException
 
     try:
-        tree = ConfigFactory.parse_file(str(conf))
-        kafka, postgres = tree.get(_KAFKA, None), tree.get(_POSTGRES, None)
-    except (ConfigException, ParseBaseException, OSError) as error:
-        raise SandboxError(f"{conf}: {' '.join(str(error).split())}") from None
+        load_settings(conf)
+    except ConfigError as error:
+        raise WrongConfigurationError(str(error)) from None
+    tree = ConfigFactory.parse_file(str(conf))
+    kafka, postgres = tree.get(_KAFKA, None), tree.get(_POSTGRES, None)
     if isinstance(kafka, list):
         kafka = ",".join(map(str, kafka))
     return Given(kafka and str(kafka), postgres and str(postgres))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dialog_sandbox.errors import SandboxError
-from dialog_sandbox.paths import free_port, port_is_free
+from dialog_sandbox.paths import PortBook, port_is_free
 
 SCALABLE = ("provisioner", "registrar", "bridge")
 """Services of which any number may run."""
@@ -52,10 +52,15 @@ class Ports:
                 option = OPTION[part]
                 raise SandboxError(f"port {port} of 127.0.0.1, for {what}, is taken: choose another with {option}")
 
-    def filled(self) -> Ports:
+    def filled(self, book: PortBook) -> Ports:
         """Return the same with free ports in place of zeros."""
-        chosen = {name: getattr(self, name) or _free_for(name) for name in ("kafka", "postgres", "sip", "http")}
-        return replace(self, **chosen)
+        tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
+        return Ports(
+            kafka=self.kafka or book.take(),
+            postgres=self.postgres or book.take(),
+            sip=self.sip or book.take(tcp, udp),
+            http=self.http or book.take(),
+        )
 
 
 OPTION = {"kafka": "--kafka-port", "postgres": "--postgres-port", "pbx": "--sip-port", "console": "--http-port"}
@@ -94,12 +99,3 @@ class Options:
     def parts(self) -> frozenset[str]:
         """What runs, as far as the options tell: with a configuration of one's own there is no sandbox PBX."""
         return frozenset(PARTS) - self.without - ({"pbx"} if self.conf else set())
-
-
-def _free_for(name: str) -> int:
-    if name != "sip":
-        return free_port()
-    for _ in range(20):
-        if port_is_free(port := free_port(), socket.SOCK_DGRAM):
-            return port
-    raise SandboxError("no port is free for both UDP and TCP")

@@ -18,7 +18,7 @@ from typing import Self
 from dialog_sandbox.errors import SandboxError
 from dialog_sandbox.kafka import EmbeddedKafka
 from dialog_sandbox.locks import file_lock
-from dialog_sandbox.paths import free_port
+from dialog_sandbox.paths import PortBook
 from dialog_sandbox.postgres import EmbeddedPostgres
 from dialog_sandbox.private import read_or_create, write_private
 from dialog_sandbox.stack import conf
@@ -52,6 +52,7 @@ class Stack:
         self._supervisors: dict[str, Supervisor] = {}
         self._watchers: list[asyncio.Task[None]] = []
         self._held = ExitStack()
+        self._book = PortBook([port for _, _, port, _ in options.ports.named()])
         self._pbx_http = 0
 
     @property
@@ -153,7 +154,7 @@ class Stack:
         self._held.enter_context(file_lock(state / "lock", busy=busy))
         self.given = conf.read_given(self.options.conf) if self.options.conf else conf.Given()
         self.options.ports.check(self.options.parts - self._not_embedded())
-        self.ports = self.options.ports.filled()
+        self.ports = self.options.ports.filled(self._book)
 
     def _not_embedded(self) -> set[str]:
         given = {"kafka": self.given.kafka, "postgres": self.given.postgres}
@@ -164,7 +165,13 @@ class Stack:
         logs = self.state / "logs"
         needs: dict[str, tuple[str, ...]] = {}
         if "kafka" in parts:
-            self.kafka = EmbeddedKafka(self.state, self.ports.kafka, log=logs / "kafka.log", progress=self._fetched)
+            self.kafka = EmbeddedKafka(
+                self.state,
+                self.ports.kafka,
+                controller_port=self._book.take(),
+                log=logs / "kafka.log",
+                progress=lambda text: self._report(Report("kafka", text)),
+            )
             self._supervisors["kafka"] = Supervisor("kafka", self.kafka, self._report)
         if "postgres" in parts:
             self.postgres = EmbeddedPostgres(self.state, self.ports.postgres, log=logs / "postgres.log")
@@ -197,7 +204,7 @@ class Stack:
     def _parts(self, parts: frozenset[str]) -> list[Part]:
         found = []
         if "pbx" in parts:
-            self._pbx_http = free_port()
+            self._pbx_http = self._book.take()
             found.append(pbx(self.ports.sip, self._pbx_http, self.sip_password))
         for kind in KINDS:
             count = self.options.scale.get(kind.name, 1) if kind.name in parts else 0
@@ -208,7 +215,7 @@ class Stack:
         env = dict(self.options.environment)
         if kind.name == "console" and self.pbx_control:
             env["SANDBOX_PBX"] = self.pbx_control
-        port = self.ports.http if kind.name == "console" else free_port()
+        port = self.ports.http if kind.name == "console" else self._book.take()
         return service(kind, number, self.conf, port, env)
 
     def _supervise(self, part: Part) -> Supervisor:
@@ -228,9 +235,6 @@ class Stack:
             secret = server.password.get_secret_value()
             text += conf.postgres_section(server.host, server.port, server.db, server.user, secret)
         return text + self.options.extra_conf
-
-    def _fetched(self, have: int, total: int) -> None:
-        self._report(Report("kafka", f"fetched {have} of {total} jars"))
 
 
 def _make(state: Path) -> None:

@@ -46,9 +46,9 @@ def build() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command; what is wrong with the sandbox is one line on stderr and exit code 1."""
+    """Run the command; what is wrong with the sandbox is one line on stderr and an exit code."""
     try:
         build()(prog_name="dialog-sip")
     except SandboxError as error:
         sys.stderr.write(f"dialog-sip: {error}\n")
-        sys.exit(1)
+        sys.exit(error.exit_code)

@@ -73,6 +73,18 @@ async def wait_for_event(event: asyncio.Event, seconds: float) -> bool:
     return True
 
 
+async def either(one: asyncio.Event, other: asyncio.Event) -> None:
+    """Wait until one of two events is set."""
+    if one.is_set() or other.is_set():
+        return
+    tasks = {asyncio.create_task(event.wait()) for event in (one, other)}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
 async def unless_stopped(stopping: asyncio.Event, work: Awaitable[T]) -> T | None:
     """Return the result of ``work``, or cancel it and return None where ``stopping`` is set first."""
     task = asyncio.ensure_future(work)

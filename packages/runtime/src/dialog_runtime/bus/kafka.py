@@ -15,18 +15,25 @@ from dialog_runtime.bus.group import GroupConsumer
 from dialog_runtime.bus.membership import Membership
 from dialog_runtime.bus.metrics import BusMetrics
 from dialog_runtime.bus.names import Names
+from dialog_runtime.bus.owned.ownership import OwnedPartitions
+from dialog_runtime.bus.owned.session import Tools
+from dialog_runtime.bus.ports import PartitionOwner
 from dialog_runtime.bus.process import Handler, Processor
 from dialog_runtime.bus.producer import KafkaSender
 from dialog_runtime.bus.publisher import Publisher
 from dialog_runtime.bus.record import Record
 from dialog_runtime.bus.topics import ensure_topics
 from dialog_runtime.bus.view import View
-from dialog_runtime.clock import Clock
+from dialog_runtime.clock import Clock, SystemClock
 from dialog_runtime.config.services import Kafka
 from dialog_runtime.metrics import Metrics
 from dialog_runtime.supervise import Supervisor
 
 V = TypeVar("V")
+
+TRANSACTION_TIMEOUT_MS = 300_000
+"""An outage of the broker in the middle of a transaction must not look like another owner. A dead owner's is
+aborted by the next one at once, whatever stands here."""
 
 
 class KafkaBus:
@@ -50,8 +57,9 @@ class KafkaBus:
         self._instance = instance
         self._supervisor = supervisor
         self._client_id = f"{service}-{instance}"
+        self._clock = clock or SystemClock()
         self._sender = KafkaSender(self._names, self._producer)
-        self._publisher = Publisher(self._sender, f"/{service}/{instance}", clock)
+        self._publisher = Publisher(self._sender, f"/{service}/{instance}", self._clock)
         metrics = metrics or Metrics()
         self._metrics = BusMetrics(metrics)
         metrics.watch("records_pending", "Records that Kafka has not acknowledged yet", lambda: self._sender.pending)
@@ -114,6 +122,27 @@ class KafkaBus:
         reader = InboxReader(self._names, topic.name, self._consumer, lambda: self._ensure(topic), processor)
         self._supervisor.start("inbox", reader)
         return reader
+
+    def own(self, group: str, inputs: Topic, state: Topic, owner: PartitionOwner) -> OwnedPartitions:
+        """Own partitions of ``inputs`` with their state in ``state``, together with the other members of ``group``."""
+        membership = Membership(self._kafka, self._names, group, self._instance, self._consumer)
+        tools = Tools(
+            names=self._names,
+            group_id=membership.group_id,
+            inputs=self._names.full(inputs),
+            state=self._names.full(state),
+            reader=self._consumer,
+            producer=self._transactional,
+            transactional_id=lambda partition: self._names.full(f"{group}-{partition}"),
+            owner=owner,
+            processor=self.processor,
+        )
+        owned = OwnedPartitions(membership, tools, lambda: self._ensure(inputs, state), self._clock)
+        self._supervisor.start(f"partitions of {inputs.name}", owned)
+        return owned
+
+    def _transactional(self, transactional_id: str) -> AIOKafkaProducer:
+        return self._producer(transactional_id=transactional_id, transaction_timeout_ms=TRANSACTION_TIMEOUT_MS)
 
     async def _ensure(self, *topics: Topic) -> None:
         await ensure_topics(self._kafka, topics)

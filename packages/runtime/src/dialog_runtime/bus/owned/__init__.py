@@ -1,0 +1,1 @@
+"""State that is owned by partition: fenced, restored, written in transactions."""

@@ -1,0 +1,287 @@
+"""One partition, from the moment it is ours to the moment it is not.
+
+Theory of operation.
+
+    state     | what goes on                              | left by
+    ----------+-------------------------------------------+--------------------------------------------------------
+    TAKING    | open the writer (fences the owner before),| restored -> HELD
+              | read state and input to their ends        |
+    HELD      | input records go to the owner in order    | pause() -> PAUSED; writer breaks -> DOUBTED
+    PAUSED    | a rebalance is on, or the process slept:  | resume() and an offset committed under the writer's own
+              | nothing is started for the partition      | epoch -> HELD; that fails -> DOUBTED
+    DOUBTED   | the writer is fenced or broken: ask the   | a member, and nobody else wrote: same state, new writer
+              | group whether we are still its member     | -> HELD; somebody did -> owner lets go, TAKING
+
+``release()`` ends it from any state; the owner is told before it returns. In DOUBTED the owner's state is kept for as
+long as nobody else has written, because what it did during an outage of the broker (CSeq, expiry) is nowhere but there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from dialog_runtime.bus.consumers import POLL_MS, Connect, either, record_of, wait_for_event
+from dialog_runtime.bus.message import Message
+from dialog_runtime.bus.names import Names
+from dialog_runtime.bus.owned.restore import Restored, read_to_end
+from dialog_runtime.bus.owned.writer import PartitionWriter
+from dialog_runtime.bus.ports import PartitionOwner
+from dialog_runtime.bus.process import Processor
+from dialog_runtime.bus.record import Record
+
+log = structlog.get_logger(__name__)
+
+_RETRY = 0.25
+_AT_A_TIME = 500
+_HAND_WITHIN = 5.0
+_FLUSH_WITHIN = 2.0
+_CONFIRM_WITHIN = 5.0
+
+
+class SessionState(Enum):
+    """Where a partition stands."""
+
+    TAKING = auto()
+    HELD = auto()
+    PAUSED = auto()
+    DOUBTED = auto()
+    RELEASED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the sessions of one ownership share."""
+
+    names: Names
+    group_id: str
+    inputs: str
+    """Full topic name."""
+    state: str
+    """Full topic name."""
+    reader: Connect
+    producer: Callable[[str], AIOKafkaProducer]
+    """Makes a transactional producer for a transactional id."""
+    transactional_id: Callable[[int], str]
+    owner: PartitionOwner
+    processor: Callable[[Callable[[Record], Awaitable[None]]], Processor]
+
+
+class PartitionSession:
+    """See the module."""
+
+    def __init__(
+        self,
+        partition: int,
+        tools: Tools,
+        consumer: Callable[[], AIOKafkaConsumer],
+        after: asyncio.Task[None] | None = None,
+    ) -> None:
+        self.partition = partition
+        self.state = SessionState.TAKING
+        self._tools = tools
+        self._consumer = consumer
+        self._inputs = TopicPartition(tools.inputs, partition)
+        self._state_partition = TopicPartition(tools.state, partition)
+        transactional_id = tools.transactional_id(partition)
+        self._writer = PartitionWriter(
+            tools.names, lambda: tools.producer(transactional_id), tools.group_id, self._inputs
+        )
+        self._process = tools.processor(self._changed)
+        self._told = False
+        """The owner was told that it has the partition."""
+        self._next_offset: int | None = None
+        self._live = asyncio.Event()
+        self._live.set()
+        self._interrupt = asyncio.Event()
+        self._hand_free = asyncio.Event()
+        self._hand_free.set()
+        self._resuming: asyncio.Task[None] | None = None
+        self._after = after
+        """The release of an earlier session for this partition."""
+        self.task = asyncio.create_task(self._run(), name=f"partition {partition}")
+
+    @property
+    def next_offset(self) -> int | None:
+        """Offset of the next input record, once restored."""
+        return self._next_offset
+
+    def commit(self, messages: Sequence[Message], offset: int | None) -> asyncio.Future[bool]:
+        """Write in the next transaction."""
+        return self._writer.add(messages, self._next_offset if offset is None else offset)
+
+    async def pause(self) -> None:
+        """Start nothing new; wait, bounded, for what is in hand and for what waits to be committed."""
+        self._live.clear()
+        self._interrupt.set()
+        await self._stop_resuming()
+        if self.state is SessionState.HELD:
+            self.state = SessionState.PAUSED
+            self._tools.owner.paused(self.partition)
+        if not await wait_for_event(self._hand_free, _HAND_WITHIN):
+            log.warning("input record in hand takes long", partition=self.partition)
+        if not self._writer.broken.is_set():
+            await self._writer.flush(_FLUSH_WITHIN)
+
+    def resume(self) -> None:
+        """Go on from the record after the last, once the writer has shown that nobody fenced it."""
+        self._interrupt.clear()
+        self._seek()
+        self._resuming = asyncio.create_task(self._resume(), name=f"resume {self.partition}")
+
+    async def release(self) -> None:
+        """Let go of the partition: owner first, then the writer."""
+        await self._stop_resuming()
+        self._interrupt.set()
+        self.task.cancel()
+        await asyncio.wait({self.task})
+        if not self._writer.broken.is_set():
+            await self._writer.flush(_FLUSH_WITHIN)
+        self.state = SessionState.RELEASED
+        await self._tell_revoked()
+        await self._writer.discard()
+
+    async def _run(self) -> None:
+        if self._after is not None:
+            await asyncio.wait({self._after})
+        while True:
+            await self._take()
+            await self._follow()
+            while await self._regained():
+                await self._follow()
+            await self._tell_revoked()
+
+    async def _take(self) -> None:
+        self.state = SessionState.TAKING
+        restored = await self._restored()
+        state, inputs = restored[self._state_partition], restored[self._inputs]
+        self._writer.written_to = state.next_offset - 1
+        self._next_offset = inputs.next_offset
+        self._told = True
+        self.state = SessionState.HELD
+        await self._tools.owner.assigned(self.partition, tuple(state.rows.values()), tuple(inputs.rows.values()))
+        self._writer.add((), self._next_offset)
+        self._seek()
+
+    async def _restored(self) -> dict[TopicPartition, Restored]:
+        while True:
+            await self._live.wait()
+            try:
+                await self._writer.open()
+                return await self._read({self._state_partition: None, self._inputs: None})
+            except (KafkaError, OSError) as error:
+                log.warning("taking over again", partition=self.partition, error=type(error).__name__)
+                await asyncio.sleep(_RETRY)
+
+    async def _follow(self) -> None:
+        """Hand the owner its input until the writer breaks."""
+        while not self._writer.broken.is_set():
+            await either(self._live, self._writer.broken)
+            for raw in await self._poll():
+                if self._interrupt.is_set() or not await self._in_hand(record_of(self._tools.names, raw)):
+                    break
+
+    async def _poll(self) -> Sequence[Any]:
+        try:
+            batch = await self._consumer().getmany(self._inputs, timeout_ms=POLL_MS, max_records=_AT_A_TIME)
+        except (KafkaError, OSError):
+            # The ownership is told the same and makes a new consumer.
+            await asyncio.sleep(_RETRY)
+            return ()
+        records: Sequence[Any] = batch.get(self._inputs, ())
+        return records
+
+    async def _in_hand(self, record: Record) -> bool:
+        if record.offset < (self._next_offset or 0):
+            return True
+        self._hand_free.clear()
+        try:
+            done = await self._process(record, self._interrupt)
+        finally:
+            self._hand_free.set()
+        if done:
+            self._next_offset = record.offset + 1
+        return done
+
+    async def _changed(self, record: Record) -> None:
+        await self._tools.owner.changed(self.partition, record)
+
+    async def _regained(self) -> bool:
+        """Tell whether the partition is still ours after its writer broke, and its state the latest."""
+        if self.state is SessionState.HELD:
+            self._tools.owner.paused(self.partition)
+        self.state = SessionState.DOUBTED
+        foreign = await self._foreign_records()
+        if foreign:
+            log.info("partition was taken over", partition=self.partition, records=foreign)
+            return False
+        self.state = SessionState.HELD
+        self._tools.owner.resumed(self.partition)
+        return True
+
+    async def _foreign_records(self) -> int:
+        start = self._writer.written_to + 1
+        while True:
+            await self._live.wait()
+            try:
+                # To open the writer fences whoever has the partition: only a member of the group may.
+                if await self._is_member():
+                    await self._writer.open()
+                    return (await self._read({self._state_partition: start}))[self._state_partition].records
+            except (KafkaError, OSError) as error:
+                log.warning("asking again", partition=self.partition, error=type(error).__name__)
+            await asyncio.sleep(_RETRY)
+
+    async def _is_member(self) -> bool:
+        try:
+            async with asyncio.timeout(_CONFIRM_WITHIN):
+                await self._consumer().commit({self._inputs: self._next_offset or 0})
+        except (KafkaError, TimeoutError) as error:
+            log.info("not a member now", partition=self.partition, error=type(error).__name__)
+            return False
+        return True
+
+    async def _resume(self) -> None:
+        if self.state is SessionState.PAUSED and await self._unfenced():
+            self.state = SessionState.HELD
+            self._tools.owner.resumed(self.partition)
+        self._live.set()
+
+    async def _unfenced(self) -> bool:
+        committed = self._writer.add((), self._next_offset)
+        broken = asyncio.create_task(self._writer.broken.wait())
+        try:
+            await asyncio.wait((committed, broken), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            broken.cancel()
+        return committed.done() and committed.result()
+
+    async def _stop_resuming(self) -> None:
+        if self._resuming is not None:
+            self._resuming.cancel()
+            await asyncio.wait({self._resuming})
+            self._resuming = None
+
+    async def _tell_revoked(self) -> None:
+        if self._told:
+            self._told = False
+            await self._tools.owner.revoked(self.partition)
+
+    async def _read(self, starts: dict[TopicPartition, int | None]) -> dict[TopicPartition, Restored]:
+        return await read_to_end(self._tools.reader, self._tools.names, starts)
+
+    def _seek(self) -> None:
+        if self._next_offset is None:
+            return
+        try:
+            self._consumer().seek(self._inputs, self._next_offset)
+        except IllegalStateError:
+            # In the middle of a rebalance; resume() does it again.
+            log.debug("not assigned at the moment", partition=self.partition)

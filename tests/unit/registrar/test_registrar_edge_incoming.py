@@ -45,11 +45,15 @@ def respond(world: World, transaction: ReceivedRequest, code: int, bridge: str =
         ("BREW", True, None, True, Reply(481)),
     ],
 )
-def test_the_table_of_decisions(method: str, in_dialog: bool, bridge: str | None, known: bool, decision: object) -> None:
+def test_the_table_of_decisions(
+    method: str, in_dialog: bool, bridge: str | None, known: bool, decision: object
+) -> None:
     assert decide(method, in_dialog=in_dialog, bridge=bridge, user_known=known) == decision
 
 
-@pytest.mark.parametrize(("method", "code"), [("OPTIONS", 200), ("SUBSCRIBE", 405), ("MESSAGE", 405), ("REGISTER", 405)])
+@pytest.mark.parametrize(
+    ("method", "code"), [("OPTIONS", 200), ("SUBSCRIBE", 405), ("MESSAGE", 405), ("REGISTER", 405)]
+)
 def test_what_is_answered_here_names_what_is_allowed(world: World, method: str, code: int) -> None:
     transaction = ReceivedRequest(sip_request(method, uri=ALICE))
     decision = decide(method, in_dialog=False, bridge=None, user_known=True)

@@ -7,7 +7,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, pairwise
 from random import Random
 
 import pytest
@@ -151,8 +151,9 @@ class Rig:
         for entries in self.engine.changed.values():
             for aor, entry in entries.items():
                 self._prints[aor], before = (
-                    None if entry is None else fingerprint(entry, self.now)
-                ), self._prints.get(aor)
+                    (None if entry is None else fingerprint(entry, self.now)),
+                    self._prints.get(aor),
+                )
                 if entry is not None and self._prints[aor] != before:
                     self.published.append(status_of(entry, self.engine.instance, self.moment()))
         self.engine.changed.clear()
@@ -209,7 +210,7 @@ def test_a_refresh_comes_before_the_grant_ends_and_is_one_transaction() -> None:
     rig = registered()
     rig.run(600)
     times = [time for time, _ in rig.pbx.requests]
-    assert all(later - earlier < 60 for earlier, later in zip(times[1:], times[2:], strict=False))
+    assert all(later - earlier < 60 for earlier, later in pairwise(times[1:]))
     assert len(times) <= 2 + 600 / 40
     assert len({request.call_id for _, request in rig.pbx.requests}) == 1
     numbers = [request.cseq.number for _, request in rig.pbx.requests]

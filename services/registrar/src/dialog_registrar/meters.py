@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from dialog_runtime.metrics import Metrics
 
 _METHODS = frozenset(
     {"INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE", "REGISTER"}
@@ -11,27 +11,24 @@ _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 
 
 
 class Meters:
-    """The counters of one process, in a registry of its own or the one that is given."""
+    """The counters of one process."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        into = registry if registry is not None else CollectorRegistry()
-        self._states = Gauge("registrar_registrations", "Mappings held here, by state.", ["state"], registry=into)
-        self._in_flight = Gauge("registrar_registers_in_flight", "REGISTERs without a final response yet.", registry=into)
-        self._waiting = Gauge("registrar_registers_waiting", "REGISTERs that wait for their turn.", registry=into)
-        self._registers = Counter("registrar_registers_sent", "REGISTER transactions started.", registry=into)
-        self._responses = Counter("registrar_register_responses", "Responses to REGISTER.", ["code"], registry=into)
-        self._failures = Counter("registrar_register_failures", "REGISTERs without a response.", ["why"], registry=into)
-        self._latency = Histogram(
-            "registrar_register_seconds", "From REGISTER to its final response.", buckets=_LATENCIES, registry=into
+    def __init__(self, metrics: Metrics) -> None:
+        counter = metrics.counter
+        self._registers = counter("registers_sent_total", "REGISTER requests sent, those with credentials included.")
+        self._responses = counter("register_responses_total", "Final responses to REGISTER.", ["code"])
+        self._failures = counter("register_failures_total", "REGISTERs without a response.", ["why"])
+        self._latency = metrics.histogram(
+            "register_seconds", "From REGISTER to its final response.", buckets=_LATENCIES
         )
-        self._relayed = Counter("registrar_relay_requests", "Requests of bridges sent.", ["method"], registry=into)
-        self._answers = Counter("registrar_relay_responses", "Responses to them.", ["method", "code"], registry=into)
-        self._received = Counter("registrar_sip_requests", "Requests that PBXs sent.", ["method"], registry=into)
-        self._dropped = Counter("registrar_relay_dropped", "Relayed messages that led nowhere.", ["what"], registry=into)
-        self._unanswered = Counter(
-            "registrar_relay_unanswered", "Requests of PBXs that no bridge answered in time.", ["method"], registry=into
+        self._relayed = counter("relay_requests_total", "Requests of bridges sent to PBXs.", ["method"])
+        self._answers = counter("relay_responses_total", "Responses of PBXs to them.", ["method", "code"])
+        self._received = counter("sip_requests_total", "Requests that PBXs sent.", ["method"])
+        self._dropped = counter("relay_dropped_total", "Messages that led nowhere.", ["what"])
+        self._unanswered = counter(
+            "relay_unanswered_total", "Requests of PBXs that no bridge answered in time.", ["method"]
         )
-        self._passwords = Counter("registrar_password_fetches", "Reads of the table.", ["outcome"], registry=into)
+        self._passwords = counter("password_reads_total", "Reads of the table.", ["outcome"])
 
     def register_sent(self) -> None:
         """Count a REGISTER transaction."""
@@ -45,13 +42,6 @@ class Meters:
     def register_failed(self, why: str) -> None:
         """Count a REGISTER that got none."""
         self._failures.labels(why).inc()
-
-    def registrations(self, states: dict[str, int], in_flight: int, waiting: int) -> None:
-        """Show where the mappings stand."""
-        for state, count in states.items():
-            self._states.labels(state).set(count)
-        self._in_flight.set(in_flight)
-        self._waiting.set(waiting)
 
     def relay_request(self, method: str) -> None:
         """Count a request of a bridge that was sent."""

@@ -50,7 +50,7 @@ class ClientEvents(Protocol):
 class ClientTransaction(Protocol):
     """A request on its way."""
 
-    def cancel(self) -> None:
+    def cancel(self) -> object:
         """CANCEL an INVITE as soon as that may be done (RFC 3261 section 9.1); nothing where it is answered."""
 
 

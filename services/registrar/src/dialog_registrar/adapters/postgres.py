@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import asyncpg
-from dialog_runtime.config import Postgresql
+from dialog_runtime.config.services import Postgresql
 from pydantic import SecretStr
 
 from dialog_registrar.model.mapping import Mapping
@@ -14,8 +14,8 @@ from dialog_registrar.ports import PasswordsAwayError
 _TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 5.0
 
-# Rows of one AOR: that of the wanted revision first. A row that has changed since gives its new password: the event that says
-# so is on its way, and an old password would only cost a refused REGISTER.
+# Rows of one AOR: that of the wanted revision first. A row that has changed since gives its new password: the event
+# that says so is on its way, and an old password would only cost a refused REGISTER.
 _QUERY = """
 select distinct on (wanted.place) wanted.place, t.sip_password
 from unnest($1::text[], $2::text[], $3::text[]) with ordinality as wanted(sip_user, sip_host, revision, place)

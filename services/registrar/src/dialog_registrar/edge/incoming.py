@@ -1,7 +1,8 @@
 """Requests of the PBX, on their way to bridges.
 
-Theory of operation. ``model/incoming.py`` decides who takes a request. One that goes to a bridge is in one of three states, and
-each has a deadline, so that the PBX is never met with silence (RFC 3261 section 8.2, RFC 4320 for what is not INVITE).
+Theory of operation. ``model/incoming.py`` decides who takes a request. One that goes to a bridge is in one of three
+states, and each has a deadline, so that the PBX is never met with silence (RFC 3261 section 8.2, RFC 4320 for what is
+not INVITE).
 
 =========  ====================================  ====================================================================
 state      event                                 what happens

@@ -1,6 +1,7 @@
 """Requests of bridges, on their way to the PBX.
 
-Theory of operation. A relayed request is dressed (``model/dress.py``) and becomes a client transaction on the mapping's flow.
+Theory of operation. A relayed request is dressed (``model/dress.py``) and becomes a client transaction on the
+mapping's flow.
 
 ==========  =============================  ==========================================================================
 state       event                          what happens
@@ -19,7 +20,8 @@ accepted    2xx again, from another fork   passed on (RFC 3261 section 13.2.2.4)
 accepted    anything else                  nothing
 ==========  =============================  ==========================================================================
 
-*Accepted* ends by age. A request that comes twice (the bus delivers at least once) is known by its transaction and dropped.
+*Accepted* ends by age. A request that comes twice (the bus delivers at least once) is known by its transaction and
+dropped.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ LIMIT = 50_000
 MAX_ATTEMPTS = 4
 """Times that one request is sent: plain, with credentials, and again where a nonce was stale."""
 ABANDONED_AFTER = 600.0
-"""Seconds after which a transaction without a final response is forgotten; far beyond Timer C (RFC 3261 section 16.6)."""
+"""Seconds after which a transaction without a final response is forgotten; far beyond Timer C (RFC 3261 section
+16.6)."""
 
 _LOCAL = {Failure.TIMEOUT: (408, None), Failure.TRANSPORT: (503, "The way to the PBX is broken")}
 

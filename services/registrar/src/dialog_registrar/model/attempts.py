@@ -1,6 +1,7 @@
 """One REGISTER on its way: sent, challenged, answered or not.
 
-A challenge is answered within the same attempt: the request goes out again with credentials and keeps its place in the pacer.
+A challenge is answered within the same attempt: the request goes out again with credentials and keeps its place in
+the pacer.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """Every registration of this process: what rows, passwords, flows, answers and time make of it.
 
-Theory of operation. An entry (``model/entry.py``) is what is known of a mapping; its machine (``dialog_sip.registration``) knows
-what to send and when to be woken. Whatever happens to an entry ends in :meth:`Engine.settle`, which brings it a step nearer to
-what its row asks for, and in ``_follow``, which does what the machine wants: a place in the pacer (``model/pacing.py``), a
-timer in the one heap for all, a status to publish. Nothing here waits, sends or reads: :meth:`take` says which REGISTERs may go,
-:attr:`flows_wanted`, :attr:`unread` and :attr:`changed` say what others have to do.
+Theory of operation. An entry (``model/entry.py``) is what is known of a mapping; its machine
+(``dialog_sip.registration``) knows what to send and when to be woken. Whatever happens to an entry ends in
+:meth:`Engine.settle`, which brings it a step nearer to what its row asks for, and in ``_follow``, which does what the
+machine wants: a place in the pacer (``model/pacing.py``), a timer in the one heap for all, a status to publish.
+Nothing here waits, sends or reads: :meth:`take` says which REGISTERs may go, :attr:`flows_wanted`, :attr:`unread` and
+:attr:`changed` say what others have to do.
 
-A mapping in five steps: :meth:`upsert` (the row), :meth:`password_read` and :meth:`flow_up` (what it needs), :meth:`take` and
-``model/attempts.py`` (the REGISTER and its answer), :meth:`wake` (the refresh).
+A mapping in five steps: :meth:`upsert` (the row), :meth:`password_read` and :meth:`flow_up` (what it needs),
+:meth:`take` and ``model/attempts.py`` (the REGISTER and its answer), :meth:`wake` (the refresh).
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Engine:
         self.changed: dict[int, dict[str, Entry | None]] = {}
         """Statuses to publish by partition and AOR; None is a tombstone."""
         self._flows: dict[Server, str | None] = {}
+        self._flow_troubles: dict[Server, str] = {}
         self._timers: Timers[Entry] = Timers()
         self._silenced: dict[Server, set[Entry]] = {}
         self._new_call_id = new_call_id
@@ -150,16 +152,45 @@ class Engine:
         """Take a new flow; ``address`` is ours, ``host:port`` with parameters, as Contacts have it."""
         again = self._flows.get(server, "") is None
         self._flows[server] = address
+        self._flow_troubles.pop(server, None)
         self.pacer.reopen(server)
         for entry in self.holdings.on(server):
             self.settle(entry)
             if again:
                 self._refresh(entry)
 
+    def flow_closed(self, server: Server) -> None:
+        """Learn that a flow that nobody had any more is closed; who wants it again gets another."""
+        self._flows.pop(server, None)
+        self._flow_troubles.pop(server, None)
+        self.pacer.forget(server)
+        if self.holdings.uses(server):
+            self._want_flow(server, None)
+
     def flow_down(self, server: Server) -> None:
-        """Learn that a flow is lost. What is bound stays bound until the PBX forgets it, but is bound anew with the next flow."""
+        """Learn that a flow is lost. What is bound stays bound until the PBX forgets it, but is bound anew with the
+        next flow.
+        """
         if server in self._flows:
             self._flows[server] = None
+
+    def flow_failed(self, server: Server, why: str) -> None:
+        """Learn that a flow cannot be opened now."""
+        if self._flow_troubles.get(server) == why:
+            return
+        self._flow_troubles[server] = why
+        for entry in self.holdings.on(server):
+            if entry.wants_binding and entry.password is not None:
+                self._hold_up(entry, words.no_flow(why))
+
+    def account(self, aor: str) -> Entry | None:
+        """Find a mapping for the edge; one that leaves is none any more."""
+        entry = self.holdings.get(aor)
+        return None if entry is None or entry.gone or entry.rejected else entry
+
+    def account_at(self, server: Server, user: str) -> Entry | None:
+        """Find a mapping for the edge by its flow and user."""
+        return self.holdings.at(server, user, self.moment().now)
 
     def contact(self, entry: Entry) -> str | None:
         """Return the Contact of an entry, or None while its flow is down."""
@@ -253,7 +284,7 @@ class Engine:
         if entry.password is None:
             return
         if contact is None:
-            entry.holdup = words.WAITS_FOR_FLOW
+            entry.holdup = words.no_flow(self._flow_troubles.get(entry.server))
             return
         entry.holdup = ""
         if entry.registration is None:
@@ -279,7 +310,7 @@ class Engine:
             self._follow(entry)
 
     def _succeed(self, entry: Entry, mapping: Mapping) -> Entry:
-        """The row points to another server: the old registration ends there while a new one begins."""
+        """Let the old registration end where it is while one at the row's new server begins."""
         self.holdings.replace(entry)
         entry.gone = True
         self.settle(entry)
@@ -345,4 +376,5 @@ class Engine:
 
     def _leave_flow(self, server: Server) -> None:
         if not self.holdings.uses(server):
+            self.flows_wanted.pop(server, None)
             self.flows_unwanted.add(server)

@@ -39,6 +39,8 @@ class Entry:
     """It is no longer held; answers to its REGISTERs are ignored."""
     silenced: bool = False
     """It failed because its PBX was silent, and will be tried as soon as that speaks again."""
+    published: int | None = None
+    """Hash of the status that was published last."""
 
     @property
     def aor(self) -> str:

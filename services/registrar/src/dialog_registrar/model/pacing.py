@@ -1,14 +1,16 @@
 """Who may send a REGISTER now: windows in flight, per server and overall.
 
-Theory of operation. Whoever wants to send *asks* and is queued at its server, the most urgent first. :meth:`Pacer.take` lets
-go what fits into two windows: that of the server and that of the whole process (a burst of answers overflows the socket's own
-receive buffer long before it troubles a PBX). :meth:`Pacer.done` gives the place back and says how it went.
+Theory of operation. Whoever wants to send *asks* and is queued at its server, the most urgent first.
+:meth:`Pacer.take` lets go what fits into two windows: that of the server and that of the whole process (a burst of
+answers overflows the socket's own receive buffer long before it troubles a PBX). :meth:`Pacer.done` gives the place
+back and says how it went.
 
-A server is *silent* when a request is overdue and nothing at all was heard since it was sent, or when the network refused it.
-A silent server keeps nobody else's place (what is overdue does not count overall) and gets one request each
-:data:`PROBE_EVERY` seconds, whoever has most to lose. The first answer ends the silence, and the window opens by one with each
-answer, which doubles it each round trip: an outage costs a handful of REGISTERs however many mappings the server has, and its
-end brings no herd. 503 with Retry-After closes a server for that long (RFC 3261 section 21.5.4).
+A server is *silent* when a request is overdue and nothing at all was heard since it was sent, or when the network
+refused it. A silent server keeps nobody else's place (what is overdue does not count overall) and gets one request
+each :data:`PROBE_EVERY` seconds, whoever has most to lose. The first answer ends the silence, and the window opens by
+one with each answer, which doubles it each round trip: an outage costs a handful of REGISTERs however many mappings
+the server has, and its end brings no herd. 503 with Retry-After closes a server for that long (RFC 3261 section
+21.5.4).
 """
 
 from __future__ import annotations
@@ -141,7 +143,8 @@ class Pacer(Generic[S, K]):
         for name in list(self._ready):
             if self._in_flight >= self._window:
                 return
-            del self._ready[name]
+            # Who is served goes to the end of the line.
+            self._ready[name] = self._ready.pop(name)
             yield from self._take_from(self._servers[name], now)
 
     def done(self, key: K, outcome: Outcome, now: float) -> bool:
@@ -172,17 +175,17 @@ class Pacer(Generic[S, K]):
         return found
 
     def _take_from(self, server: _Server[S, K], now: float) -> Iterator[K]:
-        """Let go what fits; a server that still has somebody waiting is looked at again when that can have changed."""
+        """Let go what fits. A server stays *ready* while it may let more go than there was a place or a taker for."""
         while self._live(server):
             if now < server.opens_at:
                 self._opening.set(server.name, server.opens_at)
-                return
-            if self._in_flight >= self._window:
-                self._ready[server.name] = None
-                return
+                break
             if server.silent_since is None and server.in_flight >= server.window:
+                break
+            if self._in_flight >= self._window:
                 return
             yield self._let_go(server, now)
+        self._ready.pop(server.name, None)
 
     def _live(self, server: _Server[S, K]) -> bool:
         """Drop what was withdrawn from the top of the queue; true where somebody waits."""
@@ -208,6 +211,7 @@ class Pacer(Generic[S, K]):
                 continue
             self._release(flight)
             flight.overdue = True
+            self._ready[flight.server.name] = None
             if flight.server.heard_at < flight.sent:
                 self._fall_silent(flight.server, flight.sent, now)
 

@@ -1,8 +1,8 @@
 """Which bridge holds a SIP dialog, by its Call-ID.
 
-Two sources. ``call.directory`` is the truth, the epoch in it decides between two bridges; but its record of a new call comes a
-moment later than the first messages of that call. For that moment, and where the directory cannot be read, there is what was
-learnt from the messages that bridges sent through here.
+Two sources. ``call.directory`` is the truth, the epoch in it decides between two bridges; but its record of a new
+call comes a moment later than the first messages of that call. For that moment, and where the directory cannot be
+read, there is what was learnt from the messages that bridges sent through here.
 """
 
 from __future__ import annotations

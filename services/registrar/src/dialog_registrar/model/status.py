@@ -27,8 +27,8 @@ from dialog_sip.registration import Registration, RegistrationState
 from dialog_registrar.model.entry import Entry
 
 CSEQ_RESERVE = 256
-"""How far the published CSeq is ahead of the one that was used: an owner that dies, or is cut off from Kafka for minutes,
-has not used more by then (6 in 20 seconds at most, far fewer as a rule)."""
+"""How far the published CSeq is ahead of the one that was used: an owner that dies, or is cut off from Kafka for
+minutes, has not used more by then (6 in 20 seconds at most, far fewer as a rule)."""
 
 _LEAVING = frozenset(
     {

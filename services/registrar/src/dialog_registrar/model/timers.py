@@ -1,7 +1,8 @@
 """One heap of deadlines for everything that waits, whatever their number.
 
-Setting a key again moves its deadline. What was moved or dropped stays in the heap until it comes up or until stale entries
-outnumber live ones, whichever is first; so every operation is O(log n) and the heap never holds more than twice the keys.
+Setting a key again moves its deadline. What was moved or dropped stays in the heap until it comes up or until stale
+entries outnumber live ones, whichever is first; so every operation is O(log n) and the heap never holds more than
+twice the keys.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from dialog_registrar.model.mapping import Mapping, Server
 
 WAITS_FOR_PASSWORD = "the password is being read from the table"  # noqa: S105
 TABLE_AWAY = "the table with the passwords cannot be read now; tried again until it can"
-WAITS_FOR_FLOW = "there is no connection to the PBX yet"
 
 _ADVICE = {
     401: "it does not accept the password: correct sip_password or sip_user in sip_user_mappings",
@@ -39,6 +38,11 @@ def silent(server: Server, since: datetime) -> str:
         f"no answer from the PBX {server.host}:{server.port} ({server.transport.value}) since {since:%H:%M:%S} UTC: "
         "check that it runs and that it can be reached from here"
     )
+
+
+def no_flow(why: str | None) -> str:
+    """Say that there is no flow to a PBX."""
+    return f"there is no connection to the PBX: {why or 'it is being opened'}"
 
 
 def broken(server: Server) -> str:

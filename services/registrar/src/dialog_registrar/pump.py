@@ -1,0 +1,171 @@
+"""Does what the engine wants, turn by turn, on one timer of the event loop.
+
+A turn is cheap and never waits. Whatever happens asks for one (:meth:`Pump.push`); many askings make one turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from dialog_sip import Request, Response
+
+from dialog_registrar.edge.incoming import Incoming
+from dialog_registrar.edge.outgoing import Outgoing
+from dialog_registrar.meters import Meters
+from dialog_registrar.model.attempts import Attempt, Attempts
+from dialog_registrar.model.engine import Engine
+from dialog_registrar.model.mapping import Server
+from dialog_registrar.ports import Failure, FlowDownError, Sip
+
+SWEEP_EVERY = 5.0
+"""Seconds between looks at what is too old."""
+REGISTERS_A_TURN = 64
+"""REGISTERs that one turn sends; then the answers of the first are read."""
+
+
+class Flows(Protocol):
+    """Opens and closes flows."""
+
+    def open(self, server: Server, port: int | None) -> None:
+        """Keep a flow to ``server`` from now on, from local ``port`` where that is free."""
+
+    def close(self, server: Server) -> None:
+        """Keep it no longer."""
+
+
+@dataclass(slots=True)
+class _Register:
+    """Hears the answers to one REGISTER."""
+
+    pump: Pump
+    attempt: Attempt
+
+    def received(self, response: Response) -> None:
+        """Take a response."""
+        if response.is_final:
+            self.pump.answered(self.attempt, response)
+
+    def failed(self, failure: Failure) -> None:
+        """Learn that none will come."""
+        self.pump.failed(self.attempt, failure)
+
+
+class Pump:
+    """Turns of one process. ``news`` is called when there may be passwords to read or statuses to publish."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        attempts: Attempts,
+        sip: Sip,
+        flows: Flows,
+        meters: Meters,
+        *,
+        user_agent: str,
+        now: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._attempts = attempts
+        self._sip = sip
+        self._flows = flows
+        self._meters = meters
+        self._user_agent = user_agent
+        self._now = now
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._asked = False
+        self._stopping = asyncio.Event()
+        self._swept_at = now()
+        self.news: list[Callable[[], None]] = []
+        """Called after each turn."""
+        self.edges: tuple[Incoming, Outgoing] | None = None
+        """Whose deadlines are kept as well."""
+
+    def push(self) -> None:
+        """Ask for a turn."""
+        if not self._asked and not self._stopping.is_set():
+            self._asked = True
+            self._loop.call_soon(self._turn)
+
+    def stop(self) -> None:
+        """Take no more turns."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Take turns until stopped."""
+        self.push()
+        await self._stopping.wait()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def answered(self, attempt: Attempt, response: Response) -> None:
+        """Take the final response to a REGISTER; a challenge is answered at once."""
+        now = self._now()
+        self._meters.register_answered(response.code, now - attempt.sent_at)
+        again = self._attempts.received(attempt, response, now)
+        if again is not None:
+            self._send(attempt, again)
+        self.push()
+
+    def failed(self, attempt: Attempt, failure: Failure) -> None:
+        """Learn that a REGISTER gets no response."""
+        self._meters.register_failed(failure.name.lower())
+        self._attempts.failed(attempt, failure, self._now())
+        self.push()
+
+    def _turn(self) -> None:
+        self._asked = False
+        if self._stopping.is_set():
+            return
+        now = self._now()
+        self._move_flows()
+        self._engine.wake()
+        self._send_registers(now)
+        self._keep_deadlines(now)
+        for tell in self.news:
+            tell()
+        self._plan(now)
+
+    def _send_registers(self, now: float) -> None:
+        for number, attempt in enumerate(self._attempts.take(now), start=1):
+            self._send(attempt, attempt.request)
+            if number == REGISTERS_A_TURN:
+                self.push()
+                return
+
+    def _send(self, attempt: Attempt, request: Request) -> None:
+        request.headers.set("User-Agent", self._user_agent)
+        self._meters.register_sent()
+        try:
+            self._sip.send(attempt.entry.server, request, _Register(self, attempt))
+        except FlowDownError:
+            self.failed(attempt, Failure.TRANSPORT)
+
+    def _move_flows(self) -> None:
+        for server, port in self._engine.flows_wanted.items():
+            self._flows.open(server, port)
+        for server in self._engine.flows_unwanted:
+            self._flows.close(server)
+        self._engine.flows_wanted.clear()
+        self._engine.flows_unwanted.clear()
+
+    def _keep_deadlines(self, now: float) -> None:
+        if self.edges is None:
+            return
+        incoming, outgoing = self.edges
+        incoming.expire(now)
+        if now - self._swept_at >= SWEEP_EVERY:
+            self._swept_at = now
+            incoming.sweep(now)
+            outgoing.sweep(now)
+            self._engine.holdings.sweep(now)
+
+    def _plan(self, now: float) -> None:
+        times = [self._engine.next(), self.edges[0].next() if self.edges else None, self._swept_at + SWEEP_EVERY]
+        due = min(time for time in times if time is not None)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(max(due - now, 0.001), self.push)

@@ -1,0 +1,136 @@
+"""Publishes statuses: those that changed, in one transaction for each partition at a time.
+
+While a transaction is under way, changes of one mapping fall together, so an outage of Kafka costs no more memory
+than there are mappings. What was published last is remembered by its hash: a REGISTER that changed nothing worth
+telling is not told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice
+
+import structlog
+from dialog_runtime.bus.errors import PartitionLostError
+from dialog_runtime.bus.message import Message, tombstone_message
+from dialog_runtime.bus.ports import Ownership
+from dialog_runtime.bus.publisher import Publisher
+from dialog_schemas.registrations import RegistrationState, RegistrationStatus
+from dialog_schemas.topics import REGISTRATIONS
+
+from dialog_registrar.model.engine import Engine
+from dialog_registrar.model.entry import Entry
+from dialog_registrar.model.status import fingerprint, status_of
+
+log = structlog.get_logger(__name__)
+
+GATHER_FOR = 0.03
+"""Seconds that a first change waits for others: a row, its REGISTER and the answer make one status."""
+AT_A_TIME = 500
+"""Statuses in one transaction."""
+FLUSH_WITHIN = 3.0
+"""Seconds that a stop waits for the last statuses."""
+_WORRIES = frozenset({RegistrationState.RETRYING, RegistrationState.REJECTED})
+
+
+class StatusPublisher:
+    """Keeps :attr:`Engine.changed` empty; a part of the service."""
+
+    def __init__(self, engine: Engine, publisher: Publisher) -> None:
+        self._engine = engine
+        self._publisher = publisher
+        self._ownership: Ownership | None = None
+        self._under_way: dict[int, asyncio.Future[bool]] = {}
+        self._some = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    def through(self, ownership: Ownership) -> None:
+        """Publish in the transactions of these partitions."""
+        self._ownership = ownership
+
+    def look(self) -> None:
+        """See whether there is something to publish."""
+        if self._engine.changed:
+            self._some.set()
+
+    def stop(self) -> None:
+        """Publish what is there, and end."""
+        self._stopping.set()
+        self._some.set()
+
+    async def run(self) -> None:
+        """Publish until stopped."""
+        while not self._stopping.is_set():
+            await self._some.wait()
+            self._some.clear()
+            try:
+                async with asyncio.timeout(GATHER_FOR):
+                    await self._stopping.wait()
+            except TimeoutError:
+                self.publish()
+
+    def publish(self) -> None:
+        """Begin a transaction for each partition that has changes and none under way."""
+        for partition in list(self._engine.changed):
+            if partition not in self._under_way:
+                self._publish_of(partition)
+
+    def let_go(self, partition: int) -> None:
+        """Hand the last changes of a partition over to its transaction: it is about to be somebody else's."""
+        self._under_way.pop(partition, None)
+        while self._engine.changed.get(partition):
+            self._publish_of(partition)
+
+    async def flush(self) -> None:
+        """Wait, bounded, until everything is published."""
+        try:
+            async with asyncio.timeout(FLUSH_WITHIN):
+                while self._engine.changed or self._under_way:
+                    self.publish()
+                    await asyncio.wait(set(self._under_way.values()) or {asyncio.ensure_future(asyncio.sleep(0))})
+        except TimeoutError:
+            log.warning("not all statuses are published", partitions=sorted(self._engine.changed))
+
+    def _publish_of(self, partition: int) -> None:
+        messages = self._messages(partition)
+        if not messages or self._ownership is None:
+            return
+        try:
+            future = self._ownership.commit(partition, messages)
+        except PartitionLostError:
+            return
+        self._under_way[partition] = future
+        future.add_done_callback(lambda done: self._committed(partition, done))
+
+    def _messages(self, partition: int) -> list[Message]:
+        changes = self._engine.changed[partition]
+        taken = list(islice(changes.items(), AT_A_TIME))
+        for aor, _ in taken:
+            del changes[aor]
+        if not changes:
+            del self._engine.changed[partition]
+        made = (self._message(aor, entry) for aor, entry in taken)
+        return [message for message in made if message is not None]
+
+    def _message(self, aor: str, entry: Entry | None) -> Message | None:
+        if entry is None:
+            return tombstone_message(REGISTRATIONS, aor)
+        moment = self._engine.moment()
+        current = hash(fingerprint(entry, moment.now))
+        if entry.published == current:
+            return None
+        entry.published = current
+        status = status_of(entry, self._engine.instance, moment)
+        _log_status(status)
+        return self._publisher.message(REGISTRATIONS, aor, status)
+
+    def _committed(self, partition: int, future: asyncio.Future[bool]) -> None:
+        if self._under_way.get(partition) is future:
+            del self._under_way[partition]
+        if self._engine.changed.get(partition):
+            self._some.set()
+
+
+def _log_status(status: RegistrationStatus) -> None:
+    tell = log.warning if status.state in _WORRIES else log.debug
+    tell("registration", aor=status.aor, state=status.state.value, reason=status.reason, code=status.last_code)

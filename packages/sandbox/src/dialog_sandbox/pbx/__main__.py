@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,22 +40,34 @@ def _address(text: str, what: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def _listen(address: tuple[str, int]) -> socket.socket:
+    try:
+        return socket.create_server(address)
+    except OSError as error:
+        raise SandboxError(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from None
+
+
 async def _serve(options: PbxOptions, http: tuple[str, int]) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    async with Pbx(options) as pbx:
-        config = uvicorn.Config(make_app(pbx), *http, log_level="warning", access_log=False, lifespan="off")
-        web = _Web(config)
-        serving = loop.create_task(web.serve(), name="http")
-        told = loop.create_task(stopping.wait(), name="signal")
-        host, port = pbx.address
-        typer.echo(f"ready: SIP {host}:{port} (udp, tcp), HTTP {http[0]}:{http[1]}")
-        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
-        web.should_exit = True
-        told.cancel()
-        await serving
+    with _listen(http) as listening:
+        async with Pbx(options) as pbx:
+            await _serve_pages(pbx, listening, stopping)
+
+
+async def _serve_pages(pbx: Pbx, listening: socket.socket, stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    web = _Web(uvicorn.Config(make_app(pbx), log_level="warning", access_log=False, lifespan="off"))
+    serving = loop.create_task(web.serve(sockets=[listening]), name="http")
+    told = loop.create_task(stopping.wait(), name="signal")
+    sip, http = pbx.address, listening.getsockname()
+    typer.echo(f"ready: SIP {sip[0]}:{sip[1]} (udp, tcp), HTTP {http[0]}:{http[1]}")
+    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+    web.should_exit = True
+    told.cancel()
+    await serving
 
 
 def main(

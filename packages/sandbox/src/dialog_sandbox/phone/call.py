@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 
 from dialog_sip import RemoteProtocolError, Request, Response
-from dialog_sip.aio import RequestFailedError, ServerRequest
+from dialog_sip.aio import FlowError, RequestFailedError, ServerRequest
 from dialog_sip.sdp import (
     Codec,
     Direction,
@@ -94,7 +94,7 @@ class Call:
         self.end(200)
         try:
             await self._line.transact(bye)
-        except RequestFailedError:
+        except (FlowError, RequestFailedError):
             # The other side is gone, which is what was wanted.
             return
 
@@ -109,6 +109,10 @@ class Call:
     async def send_digits(self, digits: str, duration_ms: int = 100) -> None:
         """Press keys (RFC 4733)."""
         await self.audio.send_digits(digits, duration_ms)
+
+    async def close(self) -> None:
+        """Give back what an ended call held."""
+        await self.audio.close()
 
     def receive(self, server: ServerRequest) -> None:
         """Take a request in the SIP dialog."""

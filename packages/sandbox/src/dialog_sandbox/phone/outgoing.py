@@ -51,10 +51,10 @@ class OutgoingCall(Call):
         # The INVITE's own timers bound this.
         await asyncio.wait({self._placing})
 
-    async def abandon(self) -> None:
-        """Stop without a word; for the end of the phone."""
-        self._placing.cancel()
-        await asyncio.gather(self._placing, return_exceptions=True)
+    async def close(self) -> None:
+        """Give back what an ended call held; its task has come to its end as well."""
+        await super().close()
+        await self._placing
 
     async def _place(self, invite: Request) -> None:
         try:

@@ -148,7 +148,7 @@ class Phone:
 
     def _ended(self, call_id: str, call: Call) -> None:
         self._calls.pop(call_id, None)
-        self._spawn(call.audio.close(), f"close-{call_id}")
+        self._spawn(call.close(), f"close-{call_id}")
 
     def _spawn(self, work: Awaitable[None], name: str) -> None:
         async def run() -> None:

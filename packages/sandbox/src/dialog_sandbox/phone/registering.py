@@ -25,8 +25,8 @@ class Registering:
             contact=line.contact,
         )
         self._changed = asyncio.Event()
-        self._task = self._loop.create_task(self._run(), name=f"register-{line.user}")
         self._wake = asyncio.Event()
+        self._task = self._loop.create_task(self._run(), name=f"register-{line.user}")
 
     @property
     def registration(self) -> Registration:

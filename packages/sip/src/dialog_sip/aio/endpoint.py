@@ -1,9 +1,9 @@
 """The endpoint: transactions over flows, driven by the event loop.
 
 Theory of operation. All logic is the transaction layer's; this class feeds it with what flows receive and with the
-loop's clock, sends what it wants sent, and turns its events into callbacks. Callbacks run from the event loop only, never
-within a call of the application's, so that nobody is called back before a call has returned. A callback that raises is
-logged and hurts nothing else. One loop timer serves all transactions.
+loop's clock, sends what it wants sent, and turns its events into callbacks. Callbacks run from the event loop only,
+never within a call of the application's, so that nobody is called back before a call has returned. A callback that
+raises is logged and hurts nothing else. One loop timer serves all transactions.
 """
 
 from __future__ import annotations
@@ -92,7 +92,10 @@ class Endpoint:
     async def connect(
         self, transport: str, host: str, port: int, *, local: Address | None = None, within: float = 5.0
     ) -> Flow:
-        """Return a flow to a peer, the one that is open already or a new one. Raises :class:`FlowError`, after ``within`` seconds at the latest."""
+        """Return a flow to a peer: the one that is open, or a new one.
+
+        Raises :class:`FlowError`, after ``within`` seconds at the latest.
+        """
         self._check_open()
         return await self._connector.connect(transport, (host, port), local, within)
 

@@ -67,7 +67,8 @@ class Engine:
         """Forget a transaction."""
         transaction.state = State.TERMINATED
         self._store.discard(transaction)
-        self.events.append(Terminated(transaction.id))
+        if not transaction.is_cancel:
+            self.events.append(Terminated(transaction.id))
 
     def _run(self, transaction: Transaction, actions: tuple[Action, ...], message: Message | None, now: float) -> None:
         for action in actions:
@@ -171,8 +172,7 @@ def _give_up(engine: Engine, transaction: Transaction, _message: Message | None,
 
 def _tell(event: type[Timeout | TransportFailed | AckTimeout]) -> Doer:
     def tell(engine: Engine, transaction: Transaction, _message: Message | None, _now: float) -> None:
-        # Nobody asked for the CANCEL as such, so nobody hears of its end.
-        if transaction.request.method != "CANCEL":
+        if not transaction.is_cancel:
             engine.events.append(event(transaction.id, transaction.request, transaction.flow))
 
     return tell

@@ -215,8 +215,7 @@ class TransactionLayer:
         transaction.response = response
         if transaction.state is State.ACCEPTED:
             transaction.acks = {**(transaction.acks or {}), response.to.tag or "": b""}
-        # The CANCEL is ours alone, so nobody waits for its response.
-        if transaction.request.method != "CANCEL":
+        if not transaction.is_cancel:
             self._engine.events.append(ResponseReceived(transaction.id, response, transaction.flow))
 
     def _answer_cancel(self, transaction: Transaction, cancel: Request, now: float) -> None:

@@ -67,6 +67,11 @@ class Transaction:
         return self.machine is INVITE_CLIENT
 
     @property
+    def is_cancel(self) -> bool:
+        """True for a CANCEL: made or answered here, so the TU neither hears of its responses nor of its end."""
+        return self.request.method == "CANCEL"
+
+    @property
     def is_unanswered(self) -> bool:
         """True for a request of a peer that has no final response yet."""
         return not self.is_client and self.state in {State.TRYING, State.PROCEEDING}

@@ -164,6 +164,9 @@ class PartitionSession:
         state, inputs = restored[self._state_partition], restored[self._inputs]
         self._writer.written_to = state.next_offset - 1
         self._next_offset = inputs.next_offset
+        self._writer.forget()
+        self._writer.begin()
+        log.info("partition taken", partition=self.partition, state=len(state.rows), inputs=len(inputs.rows))
         self._told = True
         self.state = SessionState.HELD
         await self._tools.owner.assigned(self.partition, tuple(state.rows.values()), tuple(inputs.rows.values()))
@@ -222,6 +225,7 @@ class PartitionSession:
         if foreign:
             log.info("partition was taken over", partition=self.partition, records=foreign)
             return False
+        self._writer.begin()
         self.state = SessionState.HELD
         self._tools.owner.resumed(self.partition)
         return True

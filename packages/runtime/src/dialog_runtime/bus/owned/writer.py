@@ -5,8 +5,8 @@ the one before. What is added goes out in the next transaction together with the
 time and takes about 25 ms, so what comes meanwhile makes the next one. A transaction that fails for a passing reason is
 aborted and done again. One that fails for good (fenced, or timed out at the broker) *breaks* the writer: nothing more
 is written, what was not committed stays, and the owner of the partition decides whether to
-:meth:`~PartitionWriter.open` again (and with that to fence whoever else is there) or to
-:meth:`~PartitionWriter.discard`.
+:meth:`~PartitionWriter.open` again (and with that to fence whoever else is there) and to :meth:`~PartitionWriter.begin`
+with what waits, or to :meth:`~PartitionWriter.forget` it.
 """
 
 from __future__ import annotations
@@ -87,13 +87,24 @@ class PartitionWriter:
         """Highest offset of a record of ours in the state topic."""
 
     async def open(self) -> None:
-        """Fence whoever had the partition, and go on with what waits. Raises aiokafka's errors."""
+        """Fence whoever had the partition. Nothing is written before :meth:`begin`. Raises aiokafka's errors."""
         await self._close()
-        producer = self._connect()
-        self._producer = producer
-        await producer.start()
+        self._producer = self._connect()
+        await self._producer.start()
+
+    def begin(self) -> None:
+        """Write what waits, and what comes."""
         self.broken.clear()
-        self._task = asyncio.create_task(self._run(producer), name=f"transactions {self._inputs.partition}")
+        self._task = asyncio.create_task(self._run(self._producer), name=f"transactions {self._inputs.partition}")
+
+    def forget(self) -> None:
+        """Drop what waits: it belongs to a state that is no longer the latest. Whoever asked is told."""
+        for entry in self._entries:
+            _settle(entry, committed=False)
+        self._entries.clear()
+        self._waiting = 0
+        self._some.clear()
+        self._idle.set()
 
     def add(self, messages: Sequence[Message], offset: int | None) -> asyncio.Future[bool]:
         """Put ``messages`` and the input ``offset`` into the next transaction; true once it is committed."""
@@ -122,10 +133,7 @@ class PartitionWriter:
         """Write no more: the partition is somebody else's. What waits is told so."""
         await self._close()
         self.broken.set()
-        for entry in self._entries:
-            _settle(entry, committed=False)
-        self._entries.clear()
-        self._waiting = 0
+        self.forget()
 
     async def _close(self) -> None:
         if self._task is not None:

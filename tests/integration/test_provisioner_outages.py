@@ -14,7 +14,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dialog_provisioner.adapters.faust_users import UserStream
+from dialog_provisioner.adapters.session_timeout import session_timeout
 from dialog_runtime.bus.topics import ensure_topics
+from dialog_sandbox.kafka import EmbeddedKafka
 from dialog_schemas.users import UserCreated
 
 pytestmark = pytest.mark.needs("kafka", "postgres")
@@ -99,3 +102,35 @@ async def test_kafka_away_is_waited_for_and_caught_up(provisioning: Any, own_kaf
             await asyncio.to_thread(own_kafka.start)
             await provisioning.say(dialog, UserCreated(user_id=2))
             await topic.until(lambda last: len(last) == 3, within=40)
+
+
+async def test_faust_is_built_anew_when_it_crashes(provisioning: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    apps: list[Any] = []
+    build = UserStream._app
+    monkeypatch.setattr(UserStream, "_app", lambda *args: apps.append(build(*args)) or apps[-1])
+    async with (
+        provisioning.listening() as topic,
+        provisioning.provisioner_running() as running,
+        provisioning.publisher() as dialog,
+    ):
+        await topic.until(lambda _: running.users.is_reading)
+        await apps[0].crash(RuntimeError("as Faust does when its producer fails"))
+        await topic.until(lambda _: not running.users.is_reading)
+        await provisioning.say(dialog, UserCreated(user_id=1))
+        await topic.until(lambda last: len(last) == 1)
+        assert len(apps) == 2
+
+
+async def test_a_broker_with_a_longer_least_session_timeout_is_read_all_the_same(
+    provisioning: Any, server_dir: Path
+) -> None:
+    with EmbeddedKafka(server_dir, settings={"group.min.session.timeout.ms": "6000"}) as strict:
+        provisioning.kafka = SimpleNamespace(bootstrap=strict.bootstrap, prefix="dialog.")
+        assert await session_timeout(provisioning.settings().kafka) == 6
+        async with (
+            provisioning.listening() as topic,
+            provisioning.provisioner_running(),
+            provisioning.publisher() as dialog,
+        ):
+            await provisioning.say(dialog, UserCreated(user_id=1))
+            await topic.until(lambda last: len(last) == 1, within=30)

@@ -30,6 +30,8 @@ from dialog_runtime.config.services import Kafka
 from dialog_schemas.topics import USERS
 from faust.app.base import BootStrategy
 
+from dialog_provisioner.adapters.session_timeout import session_timeout
+
 GROUP = "provisioner.users"
 """Consumer group, after the topic prefix."""
 FINISH_WITHIN = 5.0
@@ -84,20 +86,24 @@ class UserStream:
             while not self._stopping.is_set():
                 await self._unless_stopped(self._topic_there())
                 if not self._stopping.is_set():
-                    await self._session(Path(folder))
+                    await self._session(self._app(Path(folder), await session_timeout(self._kafka)))
 
-    async def _session(self, folder: Path) -> None:
-        app = self._app(folder)
+    async def _session(self, app: Any) -> None:  # noqa: ANN401  Faust has no types
+        ended: asyncio.Future[None] | None = None
         try:
             await self._unless_stopped(app.start())
-            self.is_reading = app.crash_reason is None
-            log.info("reading users", reading=self.is_reading)
-            await self._unless_stopped(app.wait_until_stopped())
+            if not self._stopping.is_set() and app.crash_reason is None:
+                self.is_reading = True
+                log.info("reading users")
+                ended = asyncio.ensure_future(app.wait_until_stopped())
+                await self._unless_stopped(asyncio.shield(ended))
         except Exception as error:  # noqa: BLE001  Faust raises anything; it is built anew
             log.warning("Faust failed", error=type(error).__name__)
         finally:
             self.is_reading = False
             await self._end(app)
+            if ended is not None:
+                await asyncio.wait({ended}, timeout=1)
         if not self._stopping.is_set():
             log.warning("Faust stopped, starting it again", reason=type(app.crash_reason).__name__)
             await self._pause(RESTART_AFTER)
@@ -112,15 +118,15 @@ class UserStream:
         except Exception as error:  # noqa: BLE001  what it has not committed comes again
             log.warning("Faust did not stop cleanly", error=type(error).__name__)
 
-    def _app(self, folder: Path) -> Any:  # noqa: ANN401
+    def _app(self, folder: Path, timeout: float) -> Any:  # noqa: ANN401
         options = client_options(self._kafka, "dialog-sip-provisioner")
         app = faust.App(
             self._names.full(GROUP),
             broker=[f"kafka://{server}" for server in options["bootstrap_servers"]],
             broker_client_id=options["client_id"],
             broker_credentials=_credentials(options),
-            broker_session_timeout=self._kafka.session_timeout.total_seconds(),
-            broker_heartbeat_interval=self._kafka.session_timeout.total_seconds() / 4,
+            broker_session_timeout=timeout,
+            broker_heartbeat_interval=timeout / 4,
             broker_commit_interval=1.0,
             consumer_auto_offset_reset="earliest",
             processing_guarantee="at_least_once",

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("fixtures")  # before they import each other
 pytest_plugins = [f"fixtures.{file.stem}" for file in sorted((Path(__file__).parent / "fixtures").glob("*.py"))]
 """Every file there: fixtures of one kind each."""
 

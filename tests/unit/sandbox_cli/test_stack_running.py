@@ -10,7 +10,7 @@ import pytest
 from dialog_sandbox.errors import SandboxError
 from dialog_sandbox.paths import free_port
 from dialog_sandbox.stack.parts import Part
-from dialog_sandbox.stack.service import Service, http_status
+from dialog_sandbox.stack.service import Service, http_status, plain
 from dialog_sandbox.stack.supervisor import Report, Supervisor, pause_after
 
 READY = """
@@ -50,6 +50,20 @@ async def test_a_service_that_is_never_ready_is_ended(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match=r"thing-1 was not ready within 0\.5 s"):
         await service.start_async()
     assert service.pid is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"event": "no start", "error": "port taken", "level": "error"}', "no start: port taken"),
+        ('{"event": "no start"}', "no start"),
+        ("server.conf:3: a.b = x: allowed are 1..2", "server.conf:3: a.b = x: allowed are 1..2"),
+        ("[1, 2]", "[1, 2]"),
+        ("", ""),
+    ],
+)
+def test_what_a_log_line_says(line: str, said: str) -> None:
+    assert plain(line) == said
 
 
 def test_the_pause_grows_and_is_bounded() -> None:

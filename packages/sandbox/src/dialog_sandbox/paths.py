@@ -47,8 +47,8 @@ def claim_port(port: int, what: str) -> None:
 def free_port(*kinds: socket.SocketKind, exclude: Collection[int] = ()) -> int:
     """Return a port of 127.0.0.1 that nobody holds, for sockets of all ``kinds`` (TCP where none is given).
 
-    Random, so that test runs beside each other rarely meet; never one of ``exclude``, which were chosen but are not bound
-    yet. Raises :class:`SandboxError` if the range is exhausted.
+    Random, so that test runs beside each other rarely meet; never one of ``exclude``, which were chosen but are not
+    bound yet. Raises :class:`SandboxError` if the range is exhausted.
     """
     for port in random.sample(_PORTS, k=200):
         if port not in exclude and all(port_is_free(port, kind) for kind in kinds or (socket.SOCK_STREAM,)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from pathlib import Path
@@ -48,7 +49,7 @@ class Service:
         late = self.pid is not None
         code = self._child.kill() if late else self._child.returncode()
         how = f"was not ready within {self._start_timeout:g} s" if late else f"ended with exit code {code}"
-        raise SandboxError(f"{self.part.name} {how}: {self._child.last_line()} (see {self.log})")
+        raise SandboxError(f"{self.part.name} {how}: {plain(self._child.last_line())} (see {self.log})")
 
     async def stop_async(self) -> None:
         """Ask it to end; after ``stop_timeout`` by force."""
@@ -59,6 +60,17 @@ class Service:
         """End it as a crash would."""
         if self._child is not None:
             self._child.kill()
+
+
+def plain(line: str) -> str:
+    """Return what a line of a log says: of a JSON object the event and its error, of anything else all."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(entry, dict) or "event" not in entry:
+        return line
+    return ": ".join(str(entry[key]) for key in ("event", "error") if key in entry)
 
 
 async def http_status(url: str, within: float = _ANSWER) -> int | None:

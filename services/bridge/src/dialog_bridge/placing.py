@@ -79,10 +79,13 @@ def decline(desk: Desk, invite: Request, relay: Relay, refusal: policy.Refusal) 
 def respond(desk: Desk, request: Request, relay: Relay, code: int, *, retry_after: int | None = None) -> None:
     """Answer a request that belongs to no call of ours."""
     try:
-        headers = () if retry_after is None else (("Retry-After", str(retry_after)),)
-        response = request.respond(code, headers=headers)
+        response = request.respond(code)
     except RemoteProtocolError:
         return  # It lacks what a response repeats; the registrar answers it when it waited long enough.
+    if retry_after is not None:
+        response.headers.set("Retry-After", retry_after)
+    if code == 420:
+        response.headers.set("Unsupported", ", ".join(request.headers.get_list("Require")))
     answer = Relay(RelayKind.RESPONSE, relay.transaction, relay.aor, response.encode(), relay.call, desk.instance)
     desk.outbox.relay(relay.sender, answer)
 

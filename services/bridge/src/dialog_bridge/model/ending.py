@@ -46,7 +46,7 @@ def dialog_gone(call: Call, response: Response) -> list[Action]:
 
 def never_confirmed(call: Call, _: Input) -> list[Action]:
     """End a call whose 200 got no ACK (RFC 3261 section 13.3.1.4)."""
-    return [SendBye(), *call.end(EndReason.ERROR, "no ACK came for the answer")]
+    return [*call.answer(500), SendBye(), *call.end(EndReason.ERROR, "no ACK came for the answer")]
 
 
 def lost(call: Call, _: Input) -> list[Action]:
@@ -54,8 +54,9 @@ def lost(call: Call, _: Input) -> list[Action]:
     return call.end(EndReason.ERROR, "the registrar is gone")
 
 
-def let_go(_: Call, __: Input) -> list[Action]:
-    """Say and send nothing: another instance holds the call with a higher epoch."""
+def let_go(call: Call, _: Input) -> list[Action]:
+    """Say and send nothing: another instance holds the call, and answers what is open."""
+    call.open_transaction = None
     return [CloseMedia()]
 
 

@@ -9,7 +9,6 @@ from dialog_schemas.calls import Accept, Answered, EndReason, Incoming, Reject
 
 from dialog_bridge.model.actions import (
     Action,
-    CloseMedia,
     OpenMedia,
     Record,
     Respond,
@@ -112,12 +111,6 @@ def unheard(call: Call, _: Input) -> list[Action]:
     """End a call whose INVITE died with its registrar: no response reaches the PBX any more."""
     call.open_transaction = None
     return call.end(EndReason.ERROR, "the registrar is gone")
-
-
-def let_go_unanswered(call: Call, _: Input) -> list[Action]:
-    """Say and send nothing: another instance holds the call, and answers the INVITE."""
-    call.open_transaction = None
-    return [CloseMedia()]
 
 
 def bye_early(call: Call, request: Request) -> list[Action]:

@@ -151,7 +151,6 @@ def _rows() -> dict[P, Row]:
         _go(P.FINISHED, incoming.unprepared, K.MEDIA_REFUSED),
         _go(P.FINISHED, incoming.broken, K.MEDIA_LOST),
         _go(P.FINISHED, incoming.unheard, K.REGISTRAR_LOST, K.REGISTRAR_MOVED),
-        _go(P.FINISHED, incoming.let_go_unanswered, K.FENCED),
     )
     rule((P.PREPARING, P.ACCEPTING), _go(P.FINISHED, incoming.stuck, K.DEADLINE))
     rule((P.PRESENTED, P.RINGING), _go(P.FINISHED, incoming.unanswered, K.DEADLINE))

@@ -46,7 +46,7 @@ class Credentials(NamedTuple):
             nonce=params["nonce"],
             uri=params["uri"],
             response=params["response"],
-            algorithm=algorithm,
+            algorithm=algorithm if "algorithm" in params else None,
             opaque=params.get("opaque"),
             cnonce=params.get("cnonce"),
             nc=params.get("nc"),

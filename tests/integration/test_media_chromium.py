@@ -141,6 +141,22 @@ async def test_browser_restarts_ice(media_bench: MediaBench, call_page: Page) ->
         assert not reports.failures
 
 
+async def test_called_browser_offers_again(media_bench: MediaBench, call_page: Page) -> None:
+    session, reports = await media_bench.open()
+    async with media_bench.phone(PCMU, EVENTS_8000, tone_hz=PHONE_HZ) as phone:
+        await trickle(call_page, session)
+        await call_page.evaluate("call.open()")
+        answer = await call_page.evaluate("sdp => call.answer(sdp)", await session.take_sip_offer(phone.sdp()))
+        phone.take(await session.take_web_answer(answer))
+        await reports.until(lambda: reports.connected_count == 1)
+        await session.take_web_offer(await call_page.evaluate("call.reoffer({iceRestart: true})"))
+        # The DTLS roles stay what they were, or the browser refuses the answer.
+        await call_page.evaluate("sdp => call.accept(sdp)", await session.take_sip_answer(phone.sdp()))
+        await reports.until(lambda: reports.connected_count == 2)
+        await sounds_both_ways(call_page, phone, session, PCMU)
+        assert not reports.failures
+
+
 async def test_browser_goes_away(media_bench: MediaBench, call_page: Page) -> None:
     session, reports = await media_bench.open()
     async with media_bench.phone(PCMU, tone_hz=PHONE_HZ) as phone:

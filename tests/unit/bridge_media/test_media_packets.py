@@ -235,19 +235,18 @@ async def test_phone_behind_a_nat_then_nobody_else(media_bench: MediaBench) -> N
         assert not stranger.packets
 
 
-@pytest.mark.parametrize(
-    "packet",
-    [
-        b"",
-        b"\x80",
-        b"\x80\x00" + b"\0" * 9,
-        b"\x91\x00" + b"\0" * 10,
-        b"\x80\x7f" + b"\0" * 200,
-        b"\x80\xc8",
-        b"\xff" * 1500,
-    ],
-    ids=["empty", "one byte", "cut header", "cut extension", "unknown type", "cut report", "no RTP"],
-)
+BROKEN = {
+    "empty": b"",
+    "one byte": b"\x80",
+    "cut header": b"\x80\x00" + b"\0" * 9,
+    "cut extension": b"\x91\x00" + b"\0" * 10,
+    "unknown type": b"\x80\x7f" + b"\0" * 200,
+    "cut report": b"\x80\xc8",
+    "no RTP": b"\xff" * 1400,
+}
+
+
+@pytest.mark.parametrize("packet", BROKEN.values(), ids=BROKEN)
 async def test_broken_packets_change_nothing(media_bench: MediaBench, packet: bytes) -> None:
     async with g711(media_bench) as call:
         call.phone.transport.sendto(packet, call.phone.remote)

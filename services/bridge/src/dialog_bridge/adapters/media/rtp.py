@@ -133,7 +133,7 @@ class Rewriter:
         """Return what our source's timestamp is at ``now``."""
         if self._sent_at is None:
             return self.timestamp
-        return (self.timestamp + int((now - self._sent_at) * clock_rate)) & 0xFFFFFFFF
+        return (self.timestamp + round((now - self._sent_at) * clock_rate)) & 0xFFFFFFFF
 
     def _join(self, source: int, sequence: int, timestamp: int, timestamp_out: int) -> None:
         self._source = source

@@ -49,6 +49,8 @@ class RelaySession:
         self._web_codecs: tuple[Codec, ...] = ()
         """What the client speaks, or was offered."""
         self._web_said: Session | None = None
+        self._dtls_active: bool | None = None
+        """Whether we opened the DTLS association, once that is settled."""
         self._sip_offer: SipDescription | None = None
         """The offer of an incoming call that has no answer yet."""
         self._sip_mux = False
@@ -97,7 +99,8 @@ class RelaySession:
         agreement = agree(answer.codecs, theirs, chooser=answer.codecs).first_only()
         self._check_agreement(agreement)
         self._web, self._web_codecs = answer, answer.codecs
-        self._start_web(answer, Role.OFFERER, dtls_active=answer.setup is Setup.PASSIVE)
+        self._dtls_active = answer.setup is Setup.PASSIVE
+        self._start_web(answer, Role.OFFERER)
         if self._sip_offer is None:
             self._sip_codecs = agreement.sip_codecs
             return self._say_to_sip(self._sip_description(self._wanted))
@@ -123,9 +126,12 @@ class RelaySession:
         if self._closed or not candidate or not self._is_ours(mid, mline_index):
             return
         try:
-            self._forwarder.web.add_candidates([Candidate.parse(candidate)])
+            found = Candidate.parse(candidate)
         except SdpError:
             return
+        generation = dict(found.extensions).get("ufrag")
+        if generation is None or self._web is None or generation == self._web.transport.ufrag:
+            self._forwarder.web.add_candidates([found])
 
     def send_digits(self, digits: str, duration_ms: int) -> None:
         """Queue digits for the SIP side."""
@@ -159,15 +165,18 @@ class RelaySession:
         if offer is not None:
             self._forwarder.web.add_candidates(offer.candidates)
 
-    def _start_web(self, theirs: WebDescription, role: Role, *, dtls_active: bool) -> None:
+    def _start_web(self, theirs: WebDescription, role: Role) -> None:
         if role is Role.OFFERER:
             self._forwarder.web.add_candidates(theirs.candidates)
-        self._forwarder.web.start(theirs.transport, role, dtls_active=dtls_active)
+        self._forwarder.web.start(theirs.transport, role, dtls_active=self._dtls_active is True)
 
     def _answer_web(self, offer: WebDescription) -> str:
-        setup = offer.setup.answer
+        if self._dtls_active is None:
+            self._dtls_active = offer.setup.answer is Setup.ACTIVE
+        # A role that was settled stays for as long as the association lives (RFC 8842 section 5.3).
+        setup = Setup.ACTIVE if self._dtls_active else Setup.PASSIVE
         answer = self._web_answer(self._sip_ptime, self._agreement.web_codecs).answer(self._origin, offer, setup)
-        self._start_web(offer, Role.ANSWERER, dtls_active=setup is Setup.ACTIVE)
+        self._start_web(offer, Role.ANSWERER)
         return self._say_to_web(answer)
 
     def _web_answer(self, ptime: int | None, codecs: tuple[Codec, ...] | None = None) -> WebAnswer:

@@ -30,6 +30,9 @@ from dialog_sandbox.stack.supervisor import Report, Reporter, Supervisor
 _SERVERS = frozenset({"kafka", "postgres", "pbx"})
 """What ends last."""
 
+_GRACE = 2.0
+"""Seconds that each of these gets to end by itself; the services had theirs before, and all of it takes less than 5."""
+
 
 def _silent(_report: Report) -> None:
     """Tell nobody."""
@@ -170,11 +173,14 @@ class Stack:
                 self.ports.kafka,
                 controller_port=self._book.take(),
                 log=logs / "kafka.log",
+                stop_timeout=_GRACE,
                 progress=lambda text: self._report(Report("kafka", text)),
             )
             self._supervisors["kafka"] = Supervisor("kafka", self.kafka, self._report)
         if "postgres" in parts:
-            self.postgres = EmbeddedPostgres(self.state, self.ports.postgres, log=logs / "postgres.log")
+            self.postgres = EmbeddedPostgres(
+                self.state, self.ports.postgres, log=logs / "postgres.log", stop_timeout=_GRACE
+            )
             self._supervisors["postgres"] = Supervisor("postgres", self.postgres, self._report)
         for part in self._parts(parts):
             needs[part.name] = part.needs

@@ -18,8 +18,13 @@ from dialog_console.cli.checkout import checkout
 
 CONTEXT_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
-SOURCES = ("schemas/src", "packages/sip/src", "packages/runtime/src", "packages/sandbox/src")
-SERVICE_SOURCES = ("services/provisioner/src", "services/registrar/src", "services/bridge/src", "services/console/src")
+SOURCES = (
+    "schemas/src",
+    *(f"packages/{name}/src" for name in ("sip", "runtime", "sandbox")),
+    *(f"services/{name}/src" for name in ("provisioner", "registrar", "bridge", "console")),
+)
+SCRIPTS = ("dialog-sip", "tools/lock")
+"""Python without a suffix, which the tools do not find by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,9 @@ def checks(pytest_args: Sequence[str], *, fast: bool) -> tuple[Check, ...]:
     tests = ("tests/unit",) if fast and not pytest_args else ()
     return (
         Check("import contracts", (_beside("lint-imports"),)),
-        Check("ruff check", (*python, "ruff", "check", ".")),
-        Check("ruff format", (*python, "ruff", "format", "--check", ".")),
-        Check("mypy --strict", (*python, "mypy", "--strict", *SOURCES, *SERVICE_SOURCES)),
+        Check("ruff check", (*python, "ruff", "check", ".", *SCRIPTS)),
+        Check("ruff format", (*python, "ruff", "format", "--check", ".", *SCRIPTS)),
+        Check("mypy --strict", (*python, "mypy", "--strict", "--scripts-are-modules", *SOURCES, *SCRIPTS)),
         Check("pytest", (*python, "pytest", *tests, *pytest_args)),
     )
 

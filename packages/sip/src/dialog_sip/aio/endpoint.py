@@ -42,8 +42,8 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
-RequestHandler = Callable[[ServerRequest], None]
-"""Takes a peer's request: answers it, or keeps it to answer later."""
+RequestHandler = Callable[[ServerRequest], object]
+"""Takes a peer's request: answers it, or keeps it to answer later. What it returns is ignored."""
 
 _KEEPALIVE_BYTES = b"\r\n\0"
 """A datagram of nothing but these keeps a NAT's binding open and says nothing."""
@@ -64,8 +64,8 @@ class Endpoint:
         limit: int = MAX_TRANSACTIONS,
         keepalive: float | None = 25.0,
         trace: TraceHook | None = None,
-        on_stray_ack: Callable[[Request, Flow], None] | None = None,
-        on_flow: Callable[[Flow], None] | None = None,
+        on_stray_ack: Callable[[Request, Flow], object] | None = None,
+        on_flow: Callable[[Flow], object] | None = None,
     ) -> None:
         self.trace = trace
         """Called with every message; None costs nothing."""
@@ -78,6 +78,7 @@ class Endpoint:
         self._clients: dict[str, ClientRequest] = {}
         self._servers: dict[str, ServerRequest] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
         self._dispatching = False
         self._closed = False
         self._keepalive = keepalive
@@ -110,8 +111,8 @@ class Endpoint:
         flow: Flow,
         *,
         transaction: str | None = None,
-        on_response: Callable[[Response], None] | None = None,
-        on_failure: Callable[[Failure], None] | None = None,
+        on_response: Callable[[Response], object] | None = None,
+        on_failure: Callable[[Failure], object] | None = None,
     ) -> ClientRequest:
         """Send a request other than ACK and CANCEL; its Via is added to a copy. ``transaction`` is a name of one's own.
 
@@ -157,6 +158,7 @@ class Endpoint:
             if timer is not None:
                 timer.cancel()
         await self._connector.close()
+        self._layer.abandon()
         self._dispatch()
 
     def message_received(self, flow: Flow, data: bytes) -> None:
@@ -232,9 +234,11 @@ class Endpoint:
             return
         if self._timer is not None:
             # A timer that fires too early only looks and plans again, which is cheaper than one for each change.
-            if self._timer.when() <= due:
+            if self._timer_due <= due:
                 return
             self._timer.cancel()
+        # uvloop gives a plain handle, without when(), for a time that has passed.
+        self._timer_due = due
         self._timer = self._loop.call_at(due, self._on_timer)
 
     def _on_timer(self) -> None:
@@ -302,7 +306,7 @@ class Endpoint:
         if (server := self._servers.pop(name, None)) is not None:
             self._call(server.on_end)
 
-    def _call(self, callback: Callable[P, None] | None, *args: P.args, **kwargs: P.kwargs) -> bool:
+    def _call(self, callback: Callable[P, object] | None, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Run a callback of the application's; False where it raised."""
         if callback is None:
             return True

@@ -66,9 +66,9 @@ class ClientRequest:
         """Name of the transaction, opaque and unique in the whole system."""
         self.request = request
         self.flow = flow
-        self.on_response: Callable[[Response], None] | None = None
+        self.on_response: Callable[[Response], object] | None = None
         """Called for each response: provisional ones, the final one, and each 2xx of a forked INVITE."""
-        self.on_failure: Callable[[Failure], None] | None = None
+        self.on_failure: Callable[[Failure], object] | None = None
         """Called where no final response will come; nothing after it."""
         self.last: Response | None = None
         """The last response."""
@@ -150,13 +150,13 @@ class ServerRequest:
         self.flow = flow
         self.final: Response | None = None
         """Our final response, once it was sent."""
-        self.on_cancel: Callable[[Request], None] | None = None
+        self.on_cancel: Callable[[Request], object] | None = None
         """Called with the CANCEL, which is answered already; answer the INVITE with 487."""
-        self.on_ack: Callable[[Request], None] | None = None
+        self.on_ack: Callable[[Request], object] | None = None
         """Called with the first ACK for our 2xx."""
-        self.on_ack_timeout: Callable[[], None] | None = None
+        self.on_ack_timeout: Callable[[], object] | None = None
         """Called where our 2xx was never ACKed; send BYE (RFC 3261 section 13.3.1.4)."""
-        self.on_end: Callable[[], None] | None = None
+        self.on_end: Callable[[], object] | None = None
         """Called when the transaction is over; nothing after it."""
         self._actions = actions
 

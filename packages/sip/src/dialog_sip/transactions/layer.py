@@ -125,6 +125,11 @@ class TransactionLayer:
             if found.state is not State.TERMINATED:
                 self._engine.step(found, Input.TRANSPORT_ERROR, now)
 
+    def abandon(self) -> None:
+        """End every transaction without another message, for an endpoint that closes."""
+        for found in list(self._store.by_id.values()):
+            self._engine.end(found)
+
     def timer(self) -> float | None:
         """Return when :meth:`handle_timer` has to be called; None: no need."""
         return self._engine.queue.next()

@@ -29,7 +29,9 @@ UserId = Annotated[int, Field(ge=0, le=2**31 - 1)]
 class Event(BaseModel):
     """One event. Subclasses set :attr:`NAME`; the rest of the system never writes a ``type`` by hand."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, ser_json_timedelta="float")
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, ser_json_timedelta="float", hide_input_in_errors=True
+    )
 
     NAME: ClassVar[str]
     """The event's own name, such as ``user-created``."""

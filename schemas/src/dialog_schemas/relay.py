@@ -1,7 +1,7 @@
 """SIP between registrars and bridges: raw SIP as the record's value, what surrounds it in the headers.
 
-On ``sip.requests`` (requests outside any known SIP dialog) and ``inbox.<instance>``. A bridge sees each message once and in
-order, never a retransmission; transactions, credentials, Via and Contact are the registrar's.
+On ``sip.requests`` (requests outside any known SIP dialog) and ``inbox.<instance>``. A bridge sees each message once
+and in order, never a retransmission; transactions, credentials, Via and Contact are the registrar's.
 """
 
 from __future__ import annotations
@@ -80,8 +80,12 @@ class Relay:
                 flow=fields.get("sip_flow"),
                 local=fields.get("sip_local") == "1",
             )
-        except (KeyError, ValueError) as error:
-            raise MalformedRelayError(f"not a relayed SIP message: {error}") from error
+        except KeyError as error:
+            raise MalformedRelayError(f"header {error.args[0]} is missing") from error
+        except UnicodeDecodeError:
+            raise MalformedRelayError("a record header is not UTF-8") from None
+        except ValueError:  # its words quote the input
+            raise MalformedRelayError(f"sip_kind is none of {', '.join(RelayKind)}") from None
 
     @staticmethod
     def is_relay(headers: Headers) -> bool:

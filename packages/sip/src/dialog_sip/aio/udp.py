@@ -54,9 +54,15 @@ class UdpFlow(Flow):
                 return
             except OSError:
                 # An ICMP error for what was sent before (RFC 3261 section 18.4).
+                self._watch_again()
                 self._receiver.flow_failed(self)
                 return
             self._receiver.message_received(self, data)
+
+    def _watch_again(self) -> None:
+        # libuv, under uvloop, stops to watch a socket that had an error.
+        self._loop.remove_reader(self._socket.fileno())
+        self._loop.add_reader(self._socket.fileno(), self._readable)
 
 
 class UdpPeerFlow(Flow):

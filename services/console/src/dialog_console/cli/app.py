@@ -14,6 +14,7 @@ from dialog_sandbox.errors import SandboxError
 
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("up", "dialog_console.cli.up"),
+    ("demo", "dialog_console.cli.demo"),
     ("status", "dialog_console.cli.status"),
     ("events", "dialog_console.cli.events"),
     ("test", "dialog_console.cli.test"),

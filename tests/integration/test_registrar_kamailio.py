@@ -35,3 +35,92 @@ async def test_a_row_is_registered_refreshed_and_unregistered(
     assert PASSWORD not in registrar.log
     assert "Authorization: ***" in registrar.log
     assert await registrar.stop() == 0
+
+
+async def test_a_wrong_password_is_said_and_healed_by_the_right_one(stage: Stage, kamailio: KamailioFactory) -> None:
+    pbx = await kamailio()
+    registrar = await stage.start("r1")
+    aor = await stage.row("alice", pbx.port, password="canary-wrong")
+    status = await stage.status(aor, lambda status: status.state is RegistrationState.REJECTED)
+    assert status.last_code == 401
+    assert "sip_password" in status.reason
+    assert status.next_attempt_at is not None
+    await stage.row("alice", pbx.port)
+    await stage.status(aor)
+    assert "canary-wrong" not in registrar.log
+
+
+async def test_an_unknown_user_and_an_unusable_row_are_told_apart(stage: Stage, kamailio: KamailioFactory) -> None:
+    pbx = await kamailio(unknown="ghost")
+    await stage.start("r1")
+    ghost = await stage.row("ghost", pbx.port)
+    status = await stage.status(ghost, lambda status: status.state is RegistrationState.REJECTED)
+    assert "does not know the user ghost" in status.reason
+    await stage.reject("broken@127.0.0.1", "sip_port is 0")
+    status = await stage.status("broken@127.0.0.1", lambda status: status.state is RegistrationState.REJECTED)
+    assert status.reason == "sip_port is 0"
+
+
+async def test_register_false_has_an_owner_and_no_binding(stage: Stage, kamailio: KamailioFactory) -> None:
+    pbx = await kamailio()
+    await stage.start("r1")
+    aor = await stage.row("alice", pbx.port, register=False)
+    status = await stage.status(aor, lambda status: status.state is RegistrationState.UNREGISTERED)
+    assert status.owner == "r1"
+    assert await pbx.contacts("alice") == []
+    await stage.row("alice", pbx.port)
+    await stage.status(aor)
+    await stage.row("alice", pbx.port, register=False)
+    await pbx.wait_contacts("alice", lambda found: not found)
+    await stage.status(aor, lambda status: status.state is RegistrationState.UNREGISTERED)
+
+
+async def test_a_restart_registers_nothing_that_is_still_valid(stage: Stage, kamailio: KamailioFactory) -> None:
+    pbx = await kamailio()
+    first = await stage.start("r1")
+    aors = [await stage.row(f"u{number}", pbx.port) for number in range(5)]
+    before = {aor: await stage.status(aor) for aor in aors}
+    assert await first.stop() == 0
+    bound = {aor: await pbx.contacts(aor.partition("@")[0]) for aor in aors}
+    second = await stage.start("r1")
+    changed = await stage.row("late", pbx.port)
+    await stage.status(changed)
+    for aor in aors:
+        contacts = await pbx.contacts(aor.partition("@")[0])
+        assert [c["CSeq"] for c in contacts] == [c["CSeq"] for c in bound[aor]]
+        assert stage.statuses.get(aor).contact == before[aor].contact  # type: ignore[union-attr]
+    assert second.log.count("REGISTER sip:") == 2
+
+
+async def test_a_killed_registrar_is_taken_over(stage: Stage, kamailio: KamailioFactory) -> None:
+    pbx = await kamailio()
+    registrars = {name: await stage.start(name) for name in ("r1", "r2")}
+    aors = [await stage.row(f"u{number}", pbx.port) for number in range(12)]
+    before = {aor: await stage.status(aor) for aor in aors}
+    assert {status.owner for status in before.values()} == {"r1", "r2"}
+    registrars["r1"].kill()
+    for aor in aors:
+        status = await stage.status(
+            aor, lambda status: status.owner == "r2" and status.state is RegistrationState.REGISTERED, within=20
+        )
+        contacts = await pbx.contacts(aor.partition("@")[0])
+        assert [contact["Address"] for contact in contacts] == [status.contact]
+        assert status.call_id == before[aor].call_id
+        if before[aor].owner == "r1":
+            assert contacts[0]["CSeq"] > before[aor].cseq
+        else:
+            assert status.cseq == before[aor].cseq
+    assert await registrars["r2"].stop() == 0
+
+
+async def test_a_pbx_that_was_away_is_said_and_gets_its_bindings_back(stage: Stage, kamailio: KamailioFactory) -> None:
+    pbx = await kamailio(max_expires=5)
+    await stage.start("r1")
+    aor = await stage.row("alice", pbx.port)
+    await stage.status(aor)
+    await pbx.stop()
+    status = await stage.status(aor, lambda status: status.state is RegistrationState.RETRYING, within=30)
+    assert "PBX" in status.reason
+    await pbx.start()
+    await stage.status(aor, within=30)
+    assert await pbx.contacts("alice")

@@ -14,13 +14,13 @@ from dialog_registrar.ports import PasswordsAwayError
 _TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 5.0
 
-# Rows of one AOR: that of the wanted revision first. A row that has changed since gives its new password: the event
+# Rows of one AOR: that of the wanted revision, which ends in its xmin, first. A row that has changed since gives its new password: the event
 # that says so is on its way, and an old password would only cost a refused REGISTER.
 _QUERY = """
 select distinct on (wanted.place) wanted.place, t.sip_password
 from unnest($1::text[], $2::text[], $3::text[]) with ordinality as wanted(sip_user, sip_host, revision, place)
 join {table} t on t.sip_user::text = wanted.sip_user and t.sip_host::text = wanted.sip_host
-order by wanted.place, (t.xmin::text = wanted.revision) desc
+order by wanted.place, ('.' || wanted.revision like '%.' || t.xmin::text) desc
 """
 
 

@@ -168,9 +168,7 @@ class Engine:
             self._want_flow(server, None)
 
     def flow_down(self, server: Server) -> None:
-        """Learn that a flow is lost. What is bound stays bound until the PBX forgets it, but is bound anew with the
-        next flow.
-        """
+        """Learn that a flow is lost. Its bindings stay until the PBX forgets them; the next flow makes them anew."""
         if server in self._flows:
             self._flows[server] = None
 
@@ -350,7 +348,7 @@ class Engine:
     def _say_silence(self, entry: Entry) -> None:
         """Say of an entry that waits for its turn that it does so because the PBX is silent."""
         since = self.pacer.silent_since(entry.server)
-        if entry.asked and since is not None:
+        if entry.asked and since is not None and (entry.registration is None or not entry.registration.reason):
             moment = self.moment()
             entry.holdup = words.silent(entry.server, moment.at(since) or moment.wall)
 

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from dialog_provisioner.status import WatchState
 from dialog_schemas.mappings import MappingRejected, MappingUpserted
+from dialog_schemas.users import UserCreated
 
 pytestmark = pytest.mark.needs("kafka", "postgres")
 
@@ -45,9 +46,7 @@ DRESSES = {
 
 
 @pytest.mark.parametrize("columns", DRESSES.values(), ids=DRESSES)
-async def test_a_table_in_any_dress_is_watched_and_autocreated_into(
-    provisioning: Any, columns: str, user_created: Any
-) -> None:
+async def test_a_table_in_any_dress_is_watched_and_autocreated_into(provisioning: Any, columns: str) -> None:
     await provisioning.db.execute(f"CREATE TABLE sip_user_mappings ({columns})")
     on = 1 if "register integer" in columns else True
     await provisioning.insert("434", register=on, can_call=on, can_be_called=on)
@@ -63,7 +62,7 @@ async def test_a_table_in_any_dress_is_watched_and_autocreated_into(
         assert topic.usable(AOR).registers
         assert topic.usable("435@pbx.example.com").registers is False
         assert running.status.watch is WatchState.TRIGGERED
-        await provisioning.say(dialog, user_created(7))
+        await provisioning.say(dialog, UserCreated(user_id=7))
         await topic.until(lambda last: "dialog7@pbx.example.com" in last)
         made = topic.usable("dialog7@pbx.example.com")
         assert (made.transport, made.sip_port, made.peer_id, made.registers) == ("tcp", 5070, 7, True)
@@ -215,3 +214,51 @@ async def test_the_database_away_is_said_and_caught_up(provisioning: Any, own_po
         await topic.until(lambda last: "435@pbx.example.com" in last)
         await topic.until(lambda _: running.status.trouble is None)
         assert len(topic.said) == 2
+
+
+async def test_a_role_that_is_not_the_owner_may_be_given_the_triggers(provisioning: Any) -> None:
+    await provisioning.db.execute(f"CREATE TABLE sip_user_mappings ({DRESSES['text and varchar']})")
+    role = f"helper_{provisioning.postgres.db}"
+    await provisioning.db.execute(
+        f"CREATE ROLE {role} LOGIN PASSWORD 'helper'; GRANT CREATE ON SCHEMA public TO {role}; "
+        f"GRANT SELECT, INSERT, DELETE, TRIGGER ON sip_user_mappings TO {role}"
+    )
+    try:
+        async with (
+            provisioning.listening() as topic,
+            provisioning.provisioner_running(user=role, password="helper") as running,
+        ):
+            await topic.until(lambda _: running.status.watch is WatchState.TRIGGERED)
+            await provisioning.insert("434")
+            assert await topic.until(lambda last: AOR in last) < 1
+    finally:
+        await provisioning.db.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+async def test_a_table_in_another_schema(provisioning: Any) -> None:
+    await provisioning.db.execute(
+        f"CREATE SCHEMA messenger; CREATE TABLE messenger.sip_user_mappings ({DRESSES['text and varchar']})"
+    )
+    provisioning.provisioner = {"table": "messenger.sip_user_mappings"}
+    await provisioning.db.execute("SET search_path = messenger")
+    async with (
+        provisioning.listening() as topic,
+        provisioning.provisioner_running() as running,
+        provisioning.publisher() as dialog,
+    ):
+        await topic.until(lambda _: running.status.watch is WatchState.TRIGGERED)
+        await provisioning.insert("434")
+        await topic.until(lambda last: AOR in last)
+        await provisioning.say(dialog, UserCreated(user_id=7))
+        await topic.until(lambda last: "dialog7@pbx.example.com" in last)
+
+
+async def test_a_table_that_cannot_be_used_is_said_in_words(provisioning: Any) -> None:
+    await provisioning.db.execute("CREATE TABLE sip_user_mappings (sip_user text, sip_host text)")
+    async with provisioning.listening() as topic, provisioning.provisioner_running() as running:
+        await topic.until(lambda _: running.status.trouble is not None)
+        assert "has no column sip_password, sip_port" in str(running.status.trouble)
+        await provisioning.db.execute("DROP TABLE sip_user_mappings")
+        await topic.until(lambda _: running.status.trouble is None)
+        await provisioning.insert("434")
+        await topic.until(lambda last: AOR in last)

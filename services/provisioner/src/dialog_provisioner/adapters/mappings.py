@@ -57,11 +57,14 @@ class MappingTopic:
         sent: dict[asyncio.Future[None], str] = {}
         try:
             for change in changes:
-                sent[self._send(change)] = change.key
-                self._overlay.pop(change.key, None)  # so that the overlay stays in the order of expiry
+                # Taken out first, so that the overlay stays in the order of expiry.
+                self._overlay.pop(change.key, None)
                 self._overlay[change.key] = (change.event, expires)
-            await asyncio.wait(sent, timeout=PUBLISH_WITHIN)
+                sent[self._send(change)] = change.key
+            if sent:
+                await asyncio.wait(sent, timeout=PUBLISH_WITHIN)
         except BusError as error:
+            self._overlay.pop(change.key, None)
             raise TopicUnavailableError(f"{MAPPINGS.name} cannot be written: {error}") from error
         finally:
             failures = [reason for future, key in sent.items() if (reason := self._failure(future, key)) is not None]

@@ -105,9 +105,10 @@ class PostgresLeadership:
 def _address(payload: str) -> Address | None:
     """Return the address in a payload, None for everything; anybody may notify anything."""
     try:
-        user, host = json.loads(payload)
-    except (ValueError, TypeError):
+        match json.loads(payload):
+            case [str() | None as user, str() | None as host]:
+                return Address(user, host)
+            case _:
+                return None
+    except ValueError:
         return None
-    if not isinstance(user, str | None) or not isinstance(host, str | None):
-        return None
-    return Address(user, host)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvloop
 from dialog_bridge.adapters.media import MediaSettings, RelayEngine
 from dialog_bridge.adapters.media.certificate import Certificates
 from dialog_bridge.adapters.media.codecs import EVENTS_8000, PCMA, PCMU
 from dialog_bridge.benchmarks.web_peer import WebPeer
 from dialog_bridge.ports import MediaError
+from dialog_runtime.config.modules import IceServer
 from dialog_sandbox.webrtc import WebClient
 from dialog_sip.sdp import Codec
 from fixtures.media import MediaBench, MediaReports, free_port_range, rtp_phone_on_loopback
@@ -244,3 +247,64 @@ async def test_candidates_that_cannot_be_used_are_ignored(media_bench: MediaBenc
         # Our candidates are in the answer, so the client's checks make a peer-reflexive one.
         await peer.connected(10)
         await reports.until(lambda: reports.connected_count == 1)
+
+
+async def test_consent_of_the_client_expires(media_bench: MediaBench) -> None:
+    session, reports = await media_bench.open()
+    async with web_peer() as peer:
+        await session.take_web_offer(await peer.offer((PCMU,)))
+        answer = await session.take_sip_answer(PCMU_ONLY)
+        assert answer is not None
+        peer.accept(answer)
+        await reports.until(lambda: reports.connected_count == 1)
+        # What aioice does after 30 s without an answer to its checks (RFC 7675).
+        agent = session._forwarder.web._current
+        assert agent is not None
+        await agent._connection.close()
+        await reports.until(lambda: bool(reports.failures))
+        assert reports.failures == ["the client stopped answering (ICE consent expired)"]
+
+
+async def test_ice_servers_that_do_not_answer_delay_and_do_not_fail() -> None:
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind(("127.0.0.1", 0))
+    url = f"stun:127.0.0.1:{silent.getsockname()[1]}"
+    session = await engine(gather_timeout=0, ice_servers=(IceServer(url=url),)).open("c", "127.0.0.1", MediaReports())
+    try:
+        async with web_peer() as peer, asyncio.timeout(5):
+            await session.take_web_offer(await peer.offer((PCMU,)))
+            answer = await session.take_sip_answer(PCMU_ONLY)
+            assert answer is not None
+            assert "typ host" in answer
+            assert "typ srflx" not in answer
+    finally:
+        await session.close()
+        silent.close()
+
+
+@pytest.mark.parametrize("url", ["http://example.com", "stun:", "turn"])
+def test_ice_servers_that_are_none(url: str) -> None:
+    with pytest.raises(ValueError, match=r"modules\.webrtc\.ice-servers"):
+        engine(ice_servers=(IceServer(url=url),))
+
+
+def test_a_call_on_uvloop() -> None:
+    async def call() -> None:
+        session = await engine().open("call", "127.0.0.1", MediaReports())
+        received = asyncio.Event()
+        peer = WebPeer(MediaSettings(ice_loopback=True), Certificates().current(), lambda _packet: received.set())
+        async with rtp_phone_on_loopback(PCMU) as phone, asyncio.timeout(10):
+            phone.take(await session.take_web_offer(await peer.offer((PCMU,))))
+            answer = await session.take_sip_answer(phone.sdp())
+            assert answer is not None
+            peer.accept(answer)
+            await peer.connected(10)
+            peer.send(0, b"a" * 160, step=160)
+            await phone.until(lambda: len(phone.packets) == 1)
+            while not received.is_set():
+                phone.send(0, b"b" * 160)
+                await asyncio.sleep(0.01)
+        await peer.close()
+        await session.close()
+
+    uvloop.run(call())

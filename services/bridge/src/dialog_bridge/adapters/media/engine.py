@@ -5,6 +5,7 @@ from __future__ import annotations
 from dialog_bridge.adapters.media.addresses import local_address_towards, resolve
 from dialog_bridge.adapters.media.certificate import Certificates
 from dialog_bridge.adapters.media.forwarder import Forwarder
+from dialog_bridge.adapters.media.ice import check_servers
 from dialog_bridge.adapters.media.session import RelaySession
 from dialog_bridge.adapters.media.settings import MediaSettings
 from dialog_bridge.adapters.media.sockets import PortPool, PortsExhaustedError
@@ -15,9 +16,13 @@ _ANY_IPV6 = "::"
 
 
 class RelayEngine:
-    """A :class:`dialog_bridge.ports.MediaEngine` that forwards packets in the event loop."""
+    """A :class:`dialog_bridge.ports.MediaEngine` that forwards packets in the event loop.
+
+    Raises :class:`ValueError` where an ICE server's URL cannot be read.
+    """
 
     def __init__(self, settings: MediaSettings) -> None:
+        check_servers(settings.ice_servers)
         self._settings = settings
         self._ports = PortPool(settings.port_min, settings.port_max)
         self._certificates = Certificates()

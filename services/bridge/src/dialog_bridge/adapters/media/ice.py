@@ -172,5 +172,14 @@ class _Gatherer(RTCIceGatherer):
         self._connection = self.connection
 
 
+def check_servers(servers: Sequence[IceServer]) -> None:
+    """Raise :class:`ValueError` for a server that is no STUN or TURN URL (RFC 7064, RFC 7065)."""
+    for server in servers:
+        try:
+            connection_kwargs([_server(server)])
+        except ValueError as error:
+            raise ValueError(f"modules.webrtc.ice-servers: {server.url!r} is no STUN or TURN URL ({error})") from error
+
+
 def _server(server: IceServer) -> RTCIceServer:
     return RTCIceServer(server.url, server.username or None, server.credential.get_secret_value() or None)

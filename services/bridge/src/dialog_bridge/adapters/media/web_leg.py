@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import structlog
 from dialog_sip.sdp import Candidate, Fingerprint
 
 from dialog_bridge.adapters.media.certificate import SharedCertificate
@@ -17,6 +18,8 @@ from dialog_bridge.adapters.media.latch import Address
 from dialog_bridge.adapters.media.rtp import is_rtcp
 from dialog_bridge.adapters.media.settings import MediaSettings
 from dialog_bridge.adapters.media.srtp import Srtp
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +140,11 @@ class WebLeg:
         if self._handshake is not None:
             self._handshake.cancel()
             await asyncio.gather(self._handshake, return_exceptions=True)
-        await self._dtls.close()
-        self._srtp = None
         generations = [generation for generation in (self._current, self._next) if generation is not None]
-        self._current = self._next = None
+        await _closed(self._dtls.close())
+        self._srtp = self._current = self._next = None
         for generation in generations:
-            await generation.close()
+            await _closed(generation.close())
 
     async def _connect(
         self, generation: IceGeneration, remote: RemoteTransport, role: Role, *, dtls_active: bool
@@ -208,3 +210,11 @@ class WebLeg:
         if not self._failed:
             self._failed = True
             self._listener.web_lost(reason)
+
+
+async def _closed(closing: Coroutine[None, None, None]) -> None:
+    """Wait for one part to close. A part that cannot must not keep the others open."""
+    try:
+        await closing
+    except Exception:
+        log.warning("a part of the client's leg did not close", exc_info=True)

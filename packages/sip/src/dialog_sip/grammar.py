@@ -56,8 +56,10 @@ def split_outside(text: str, separator: str) -> list[str]:
     """
     if separator not in text:
         return [text.strip()]
-    if '"' not in text and "<" not in text:
-        return [part.strip() for part in text.split(separator)]
+    if '"' not in text:
+        parts = text.split(separator)
+        if "<" not in text or all(part.count("<") == part.count(">") for part in parts):
+            return [part.strip() for part in parts]
     return _split_marked(text, separator)
 
 
@@ -94,8 +96,8 @@ def parse_params(text: str) -> Params:
     for part in text.split(";") if '"' not in text else split_outside(text, ";"):
         name, equals, value = part.partition("=")
         name = name.strip().lower()
-        if name:
-            params.setdefault(name, value.strip() if equals else None)
+        if name and name not in params:
+            params[name] = value.strip() if equals else None
     return params
 
 

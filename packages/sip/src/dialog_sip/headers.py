@@ -37,7 +37,9 @@ _SPELLINGS = (
     "Referred-By", "Replaces", "RSeq", "RAck", "Timestamp", "Warning", "Subject",
 )  # fmt: skip
 # Spelling as it usually stands on the wire -> key; a look-up here saves lower() and the check for a token.
-KEYS: Final = {name: name.lower() for name in _SPELLINGS} | COMPACT_FORMS
+KEYS: Final = (
+    {name: name.lower() for name in _SPELLINGS} | {name.lower(): name.lower() for name in _SPELLINGS} | COMPACT_FORMS
+)
 _FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
 
 
@@ -70,17 +72,27 @@ class Headers:
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return the value of the first line of this name, unfolded and stripped."""
-        key = key_of(name)
-        return _value(self._lines[self._keys.index(key)]) if key in self._keys else default
+        try:
+            return _value(self._lines[self._keys.index(key_of(name))])
+        except ValueError:
+            return default
 
     def get_all(self, name: str) -> list[str]:
         """Return the value of every line of this name. A line may hold a list: see :meth:`get_list`."""
-        key = key_of(name)
-        return [_value(line) for own, line in zip(self._keys, self._lines, strict=True) if own == key]
+        key, keys = key_of(name), self._keys
+        count = keys.count(key)
+        if count == 0:
+            return []
+        if count == 1:
+            return [_value(self._lines[keys.index(key)])]
+        return [_value(line) for own, line in zip(keys, self._lines, strict=True) if own == key]
 
     def get_list(self, name: str) -> list[str]:
         """Return every element of a comma-separated header, over all its lines (RFC 3261 section 7.3.1)."""
-        return [part for value in self.get_all(name) for part in split_outside(value, ",") if part]
+        values = self.get_all(name)
+        if len(values) == 1 and "," not in values[0]:
+            return values if values[0] else []
+        return [part for value in values for part in split_outside(value, ",") if part]
 
     def has_token(self, name: str, token: str) -> bool:
         """Tell whether a list header such as Supported names this token, without regard to case."""

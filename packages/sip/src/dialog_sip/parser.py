@@ -7,6 +7,8 @@ one thing here and another at the next hop.
 
 from __future__ import annotations
 
+from typing import cast
+
 from dialog_sip.errors import RemoteProtocolError
 from dialog_sip.grammar import is_token, parse_uint
 from dialog_sip.headers import KEYS, Headers, key_of
@@ -31,6 +33,8 @@ def parse_message(data: bytes) -> Request | Response:
         raise RemoteProtocolError("header section has no end")
     start, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
     headers, fault = _headers(lines)
+    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+        fault = "a header line holds a lone CR, LF or NUL"
     message = _start_line(start, headers)
     fault = _cut_body(message, body) or fault
     if fault:
@@ -40,36 +44,29 @@ def parse_message(data: bytes) -> Request | Response:
 
 def _headers(lines: list[str]) -> tuple[Headers, str]:
     """Return what is usable, and what was wrong with the rest."""
+    keys = [KEYS.get(line.partition(":")[0]) for line in lines]
+    if None not in keys:
+        return Headers().adopt(cast("list[str]", keys), lines), ""
+    return _unusual_headers(lines)
+
+
+def _unusual_headers(lines: list[str]) -> tuple[Headers, str]:
+    """Do the same where lines are folded, or have names that are spelled in an unusual way."""
     keys: list[str] = []
     kept: list[str] = []
     fault = ""
-    known = KEYS
     for line in lines:
-        name = line.partition(":")[0]
-        key = known.get(name)
-        if key is None:
-            if line[:1] in {" ", "\t"} and kept:
-                kept[-1] += "\r\n" + line
-                continue
-            name = name.rstrip(" \t")
-            if len(name) == len(line) or not is_token(name):
-                fault = "a header line has no name"
-                continue
-            key = key_of(name)
-        keys.append(key)
+        if line[:1] in {" ", "\t"} and kept:
+            kept[-1] += "\r\n" + line
+            continue
+        name, colon, _ = line.partition(":")
+        name = name.rstrip(" \t")
+        if not colon or not is_token(name):
+            fault = "a header line has no name"
+            continue
+        keys.append(key_of(name))
         kept.append(line)
-    return Headers().adopt(keys, kept), _stray_line_end(kept) or fault
-
-
-def _stray_line_end(lines: list[str]) -> str:
-    text = "".join(lines)
-    if text.isprintable():
-        return ""
-    for line in lines:
-        bare = line.replace("\r\n", "")
-        if "\r" in bare or "\n" in bare or "\0" in bare:
-            return "a header line holds a lone CR, LF or NUL"
-    return ""
+    return Headers().adopt(keys, kept), fault
 
 
 def _start_line(line: str, headers: Headers) -> Request | Response:

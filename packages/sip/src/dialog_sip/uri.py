@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from dialog_sip.errors import RemoteProtocolError
-from dialog_sip.grammar import NO_PARAMS, Params, format_params, parse_host_port, parse_params
+from dialog_sip.grammar import NO_PARAMS, Params, format_params, parse_host_port, parse_params, parse_uint
 
 DEFAULT_PORTS = {"sip": 5060, "sips": 5061}
 """Port where neither URI nor DNS names one (RFC 3261 section 19.1.2)."""
@@ -17,6 +17,10 @@ _USER_UNRESERVED = "-_.!~*'()&=+$,;?/"
 _NOT_IN_URI = re.compile(r"[\x00-\x20<>\"\x7f\ud800-\udfff]")
 # RFC 3261 section 19.1.4: one of these in one URI only makes the two differ.
 _SIGNIFICANT_PARAMS = ("user", "ttl", "method", "maddr", "transport")
+# What nearly every URI looks like: no password, no headers, no IPv6. The rest is read step by step.
+_COMMON = re.compile(
+    r"(sips?):(?:([A-Za-z0-9\-_.!~*'()&=+$,;?/%]+)@)?([A-Za-z0-9\-._]+)(?::([0-9]{1,5}))?(?:;([!#-;=@-~]*))?"
+)
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.()")
 
 
@@ -120,6 +124,19 @@ def escape_user(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> SipUri:
+    common = _COMMON.fullmatch(text)
+    if common is not None:
+        scheme, user, host, port, params = common.groups()
+        number = None if port is None else parse_uint(port, 65535, "port")
+        return SipUri(scheme, user, host, number, _parse_params(params) if params else NO_PARAMS)
+    return _parse_unusual(text)
+
+
+# Few different ones are in use, such as "lr" and "transport=udp".
+_parse_params = lru_cache(maxsize=1024)(parse_params)
+
+
+def _parse_unusual(text: str) -> SipUri:
     if _NOT_IN_URI.search(text):
         raise RemoteProtocolError("a URI holds a character that it may not")
     scheme, colon, rest = text.partition(":")

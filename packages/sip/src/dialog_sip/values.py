@@ -26,6 +26,8 @@ MAX_CSEQ = 2**32 - 1
 """RFC 3261 section 8.1.1.5 asks for less than 2**31, older peers go beyond."""
 
 _QUOTED_NAME = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# What nearly every value looks like: no escapes in the name and no blanks round the URI.
+_COMMON_NAME_ADDR = re.compile(r'(?:"([^"\\]*)"[ \t]*|([^"<]*))<([^<>\s]+)>(;.*)?', re.DOTALL)
 _VIA = re.compile(
     r"SIP\s*/\s*2\.0\s*/\s*(?P<transport>[^\s/;]+)\s+"
     r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9\-._]+)\s*(?::\s*(?P<port>\d{1,5})\s*)?(?P<params>;.*)?$",
@@ -51,14 +53,19 @@ class NameAddr(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> NameAddr:
         """Read one value (not a list). The URI is read when :attr:`uri` is."""
+        common = _COMMON_NAME_ADDR.fullmatch(text)
+        if common is not None:
+            quoted, name, uri, params = common.groups()
+            name = name.strip() if quoted is None else quoted
+            return cls(name if name.isascii() else readable(name), uri, parse_params(params) if params else NO_PARAMS)
         if text.startswith('"'):
             return _parse_quoted(text)
-        name, bracket, rest = text.partition("<")
+        named, bracket, rest = text.partition("<")
         if not bracket:
             # Without brackets every parameter is the header's (RFC 3261 section 20).
             uri, _, params = text.partition(";")
             return cls("", _no_empty(uri.strip()), parse_params(params))
-        return _parse_bracketed(readable(name.strip()), rest)
+        return _parse_bracketed(readable(named.strip()), rest)
 
     @property
     def uri(self) -> SipUri:

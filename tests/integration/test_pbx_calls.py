@@ -8,6 +8,7 @@ import pytest
 from dialog_sandbox.media.audio_port import Sound
 from dialog_sandbox.pbx import Accounts, Order, Pbx, PbxOptions
 from dialog_sandbox.phone import CallEndedError, Phone, RegistrationRefusedError
+from dialog_sip.digest import Algorithm
 from pydantic import SecretStr
 
 PASSWORD = "s3cret"
@@ -179,6 +180,14 @@ async def test_a_phone_of_the_pbx_calls_on_request(pbx: Pbx, phone: Phone) -> No
     assert (report["state"], report["code"]) == ("ended", 200)
     with pytest.raises(LookupError):
         await pbx.call(Order("nobody", "434"))
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+async def test_every_digest_algorithm(algorithm: Algorithm) -> None:
+    options = PbxOptions(Accounts(SecretStr(PASSWORD)), port=0, algorithms=(algorithm,))
+    async with Pbx(options) as opened, Phone("434", PASSWORD, opened.address) as phone:
+        await phone.register()
+        assert await (await phone.call("busy")).ended() == 486
 
 
 async def test_a_short_interval_is_answered_423() -> None:

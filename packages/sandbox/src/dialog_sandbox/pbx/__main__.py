@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 import uvicorn
 from dialog_sip import SipError
+from dialog_sip.digest import Algorithm
 from pydantic import SecretStr
 
 from dialog_sandbox.errors import SandboxError
@@ -81,6 +82,7 @@ def main(
     realm: Annotated[str | None, typer.Option(help="realm and host of AORs; else the host of --sip")] = None,
     expires: Annotated[int, typer.Option(min=1, help="longest Expires that is granted, in seconds")] = 3600,
     min_expires: Annotated[int, typer.Option(min=0, help="shorter ones are answered 423")] = 0,
+    digest: Annotated[list[Algorithm] | None, typer.Option(help="algorithms of challenges; MD5 if left out")] = None,
     phones: Annotated[bool, typer.Option(help="bring the phones echo, tone, busy, reject and silent")] = True,
 ) -> None:
     """Run the sandbox PBX until told to stop."""
@@ -89,7 +91,16 @@ def main(
         if common is None and accounts is None:
             raise SandboxError("give a password in SIP_PASSWORD, or --accounts")
         host, port = _address(sip, "--sip")
-        options = PbxOptions(Accounts.read(accounts, common), host, port, realm, expires, min_expires, phones)
+        options = PbxOptions(
+            Accounts.read(accounts, common),
+            host,
+            port,
+            realm,
+            grant=expires,
+            minimum=min_expires,
+            algorithms=tuple(digest or (Algorithm.MD5,)),
+            phones=phones,
+        )
         asyncio.run(_serve(options, _address(http, "--http")))
     except (SandboxError, SipError, RegistrationRefusedError) as error:
         typer.echo(f"dialog_sandbox.pbx: {error}", err=True)

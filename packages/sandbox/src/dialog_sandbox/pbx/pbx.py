@@ -8,6 +8,7 @@ from types import TracebackType
 
 from dialog_sip import RemoteProtocolError, Request
 from dialog_sip.aio import Endpoint, Flow, FlowError, ServerRequest
+from dialog_sip.digest import Algorithm
 from pydantic import SecretStr
 
 from dialog_sandbox.errors import SandboxError
@@ -39,6 +40,8 @@ class PbxOptions:
     """The longest Expires that is granted, in seconds."""
     minimum: int = 0
     """A shorter Expires is answered 423."""
+    algorithms: tuple[Algorithm, ...] = (Algorithm.MD5,)
+    """Of digest challenges, the preferred one first."""
     phones: bool = True
     """Bring the built-in phones."""
 
@@ -51,7 +54,7 @@ class Pbx:
         self._realm = options.realm or options.host
         self._location: Location[Flow] = Location()
         self._registrar: Registrar[Flow] = Registrar(
-            self._realm, options.accounts, self._location, options.grant, options.minimum
+            self._realm, options.accounts, self._location, options.grant, options.minimum, options.algorithms
         )
         self._endpoint: Endpoint | None = None
         self._proxy: Proxy | None = None
@@ -73,6 +76,11 @@ class Pbx:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    @property
+    def phones(self) -> tuple[Phone, ...]:
+        """The phones that it brings."""
+        return tuple(self._phones.values())
 
     async def open(self) -> None:
         """Listen and register the phones. Raises :class:`FlowError` where the port is taken."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from dialog_sip import NameAddr, RemoteProtocolError, Request, Response
-from dialog_sip.digest import DigestServer, Verdict
+from dialog_sip.digest import Algorithm, DigestServer, Verdict
 
 from dialog_sandbox.pbx.accounts import Accounts
 from dialog_sandbox.pbx.location import Bound, Location
@@ -14,15 +15,27 @@ F = TypeVar("F")
 
 
 class Registrar(Generic[F]):
-    """Binds users to flows. ``grant``: the longest Expires in seconds; ``minimum``: less is answered 423."""
+    """Binds users to flows. ``grant``: the longest Expires in seconds; ``minimum``: less is answered 423.
 
-    def __init__(self, realm: str, accounts: Accounts, location: Location[F], grant: int, minimum: int) -> None:
+    ``algorithms``: those of its challenges. MD5 alone is what most PBXs ask for, and some phones give up at the sight
+    of another, even beside MD5.
+    """
+
+    def __init__(
+        self,
+        realm: str,
+        accounts: Accounts,
+        location: Location[F],
+        grant: int,
+        minimum: int,
+        algorithms: Sequence[Algorithm] = (Algorithm.MD5,),
+    ) -> None:
         self._accounts = accounts
         self._location = location
         self._grant = grant
         self._minimum = minimum
-        self._user_challenges = DigestServer(realm)
-        self._proxy_challenges = DigestServer(realm, proxy=True)
+        self._user_challenges = DigestServer(realm, algorithms)
+        self._proxy_challenges = DigestServer(realm, algorithms, proxy=True)
 
     def refuse(self, request: Request, now: float) -> Response | None:
         """Return the challenge or refusal that the request earns, or None where its credentials are right.

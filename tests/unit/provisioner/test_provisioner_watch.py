@@ -15,6 +15,7 @@ from dialog_provisioner.model.rows import Address, Head, Row
 from dialog_provisioner.ports import Fingerprint, LeadershipLostError, TableUnavailableError, TopicUnavailableError
 from dialog_provisioner.status import Status, WatchState
 from dialog_provisioner.watch import Pace, Watch
+from dialog_runtime.clock import SystemClock
 
 
 class FakeRows:
@@ -22,13 +23,22 @@ class FakeRows:
         self.rows: list[Row] = []
         self.triggers = True
         self.away = 0
+        self.prepared = 0
+        self.looks = 0
+        self.replaced = False
         self.read: list[Collection[Address]] = []
 
     async def prepare(self) -> bool:
         if self.away:
             self.away -= 1
             raise TableUnavailableError("PostgreSQL is away")
+        self.prepared += 1
+        self.replaced = False
         return self.triggers
+
+    async def in_place(self) -> bool:
+        self.looks += 1
+        return not self.replaced
 
     async def fingerprint(self) -> Fingerprint:
         return Fingerprint(len(self.rows), sum(int(row.revision) for row in self.rows))
@@ -100,7 +110,7 @@ class Stage:
     def __init__(self, pace: Pace) -> None:
         self.rows, self.topic, self.lead = FakeRows(), FakeTopic(), FakeLead()
         self.dirty, self.status = Dirty(), Status()
-        self.watch = Watch(self.rows, self.topic, self.lead, self.dirty, pace, self.status)
+        self.watch = Watch(self.rows, self.topic, self.lead, self.dirty, pace, self.status, SystemClock())
 
     def put(self, user: str, revision: int = 1) -> None:
         self.rows.rows = [row for row in self.rows.rows if row.sip_user != user]
@@ -151,6 +161,16 @@ async def test_without_triggers_the_fingerprint_tells() -> None:
     assert stage.status.watch is WatchState.POLLING
     stage.watch.stop()
     await task
+
+
+async def test_a_table_that_was_replaced_is_prepared_and_compared_anew() -> None:
+    async with running() as stage:
+        stage.put("1")
+        await stage.topic.until("1@pbx")
+        stage.put("2")
+        stage.rows.replaced = True
+        await stage.topic.until("1@pbx", "2@pbx")
+        assert stage.rows.prepared == 2
 
 
 async def test_what_fails_is_tried_again_and_nothing_is_published_twice() -> None:

@@ -52,7 +52,8 @@ async def wire(service: Service) -> Provisioner:
     dirty, status = Dirty(), Status()
     topic = MappingTopic(bus, dirty, service.clock)
     leadership = PostgresLeadership(database, table, dirty)
-    watch = Watch(PostgresRows(connections.pool, table), topic, leadership, dirty, pace_of(settings), status)
+    rows, pace = PostgresRows(connections.pool, table), pace_of(settings)
+    watch = Watch(rows, topic, leadership, dirty, pace, status, service.clock)
     handlers = Handlers(PostgresUsers(connections.pool, table), rules_of(settings.sip.autocreate))
     users = UserStream(
         settings.kafka,

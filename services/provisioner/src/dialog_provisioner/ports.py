@@ -42,6 +42,9 @@ class Rows(Protocol):
     async def prepare(self) -> bool:
         """Create what is missing and may be created. Returns True where a trigger tells of every change."""
 
+    async def in_place(self) -> bool:
+        """Tell whether the table is the one that was prepared, triggers included."""
+
     async def fingerprint(self) -> Fingerprint:
         """Return a value that differs from the last one where any row changed."""
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
+from dialog_runtime.clock import Clock
 
 from dialog_provisioner.dirty import Dirty
 from dialog_provisioner.model.diff import Change, Comparison, changes
@@ -42,7 +43,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often the table's fingerprint is looked at, in seconds: with triggers in place, and without."""
+    """How often the table's fingerprint is looked at, in seconds: with triggers in place, and without.
+
+    ``without`` is also how often it is looked whether the triggers still are in place.
+    """
 
     with_triggers: float
     without: float
@@ -52,7 +56,14 @@ class Watch:
     """A part of the service: runs until :meth:`stop`."""
 
     def __init__(
-        self, rows: Rows, topic: Topic, leadership: Leadership, dirty: Dirty, pace: Pace, status: Status
+        self,
+        rows: Rows,
+        topic: Topic,
+        leadership: Leadership,
+        dirty: Dirty,
+        pace: Pace,
+        status: Status,
+        clock: Clock,
     ) -> None:
         self._rows = rows
         self._topic = topic
@@ -60,6 +71,7 @@ class Watch:
         self._dirty = dirty
         self._pace = pace
         self._status = status
+        self._clock = clock
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -87,11 +99,10 @@ class Watch:
             except LeadershipLostError as error:
                 self._status.failed(str(error))
                 log.warning("no longer leading the watch", reason=str(error))
-                failures = 0
             except TableUnavailableError as error:
+                failures = failures + 1 if self._status.trouble else 0
                 self._status.failed(str(error))
                 await asyncio.sleep(_backoff(failures))
-                failures += 1
 
     async def _lead(self) -> None:
         self._dirty.mark_everything()
@@ -100,25 +111,27 @@ class Watch:
             try:
                 await self._follow()
             except (TableUnavailableError, TopicUnavailableError) as error:
+                failures = failures + 1 if self._status.trouble else 0
                 self._status.failed(str(error))
                 self._dirty.mark_everything()
                 await asyncio.sleep(_backoff(failures))
-                failures += 1
 
     async def _follow(self) -> None:
-        """Keep the topic as the table is, until something fails."""
+        """Keep the topic as the table is, until something fails or the table is another."""
         await self._topic.ready()
-        triggers = await self._rows.prepare()
+        # Read before the rows: what changes in between is then another fingerprint.
+        triggers, seen = await self._rows.prepare(), await self._rows.fingerprint()
         self._status.leading(triggers=triggers)
-        pace = self._pace.with_triggers if triggers else self._pace.without
-        seen: Fingerprint | None = None
+        checked = _Every(self._pace.without, self._clock)
+        looked = _Every(self._pace.with_triggers if triggers else self._pace.without, self._clock)
         while True:
-            # Read before the rows: what changes in between is then another fingerprint.
-            fingerprint = await self._rows.fingerprint() if seen is None else seen
             await self._catch_up()
             self._status.caught_up()
-            seen = fingerprint
-            if not await self._dirty.wait(pace):
+            await self._dirty.wait(self._pace.without)
+            if triggers and checked.due() and not await self._rows.in_place():
+                self._dirty.mark_everything()
+                return
+            if looked.due():
                 seen = await self._look(seen)
 
     async def _look(self, seen: Fingerprint) -> Fingerprint:
@@ -157,6 +170,22 @@ class Watch:
         for part in _chunks(found, AT_ONCE):
             await self._topic.publish(part)
             self._status.published(len(part))
+
+
+class _Every:
+    """Says when it is time again; ``seconds`` between two times."""
+
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._next = clock.monotonic() + seconds
+
+    def due(self) -> bool:
+        """Return True once per period."""
+        if (now := self._clock.monotonic()) < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
 
 
 def _chunks(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:

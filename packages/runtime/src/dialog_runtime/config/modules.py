@@ -105,8 +105,8 @@ class Provisioner(Section):
         "sip_user_mappings"
     )
     """The table, with its schema in front where that is not on the search path."""
-    poll_interval: Positive = timedelta(seconds=1)
-    """How often the table is read where no trigger can be made."""
+    poll_interval: Positive = timedelta(milliseconds=500)
+    """How often the table is looked at where no trigger can be made, and the triggers where they can."""
     reconcile_interval: Positive = timedelta(minutes=5)
     """How often the whole table is compared, to heal what was missed."""
 

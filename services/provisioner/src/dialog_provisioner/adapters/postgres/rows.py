@@ -43,11 +43,11 @@ class PostgresRows:
             async with self._pool.acquire() as connection:
                 self._cluster = await catalog.cluster(connection)
                 table = await catalog.find(connection, self._name) or await self._create(connection)
-                self._table = table
                 if not table.has_ledger:
                     await self._allowed(connection, "the record of autocreated rows", [sql.create_ledger(table.names)])
                 if not await catalog.has_index(connection, table):
                     await self._allowed(connection, "an index", [sql.create_index(table.names)])
+                self._table = await catalog.find(connection, self._name)
                 return await catalog.triggers_in_place(connection, table) or await self._allowed(
                     connection, "triggers", [sql.create_function(table.names), *sql.create_triggers(table.names)]
                 )
@@ -78,6 +78,13 @@ class PostgresRows:
             return False
         log.info("created", what=what, table=self._name)
         return True
+
+    async def in_place(self) -> bool:
+        """Look whether the table was replaced, or its triggers were disabled."""
+        with translated(f"looking at table {self._name}"):
+            async with self._pool.acquire() as connection:
+                table = await catalog.find(connection, self._name)
+                return table is not None and table == self._table and await catalog.triggers_in_place(connection, table)
 
     async def fingerprint(self) -> Fingerprint:
         """Return rows and the sum of their xmins: what is written later has a larger one, so a change shows."""

@@ -43,6 +43,8 @@ class Forwarding:
     cpu_seconds: float
     cpu_per_call_minute: float
     cpu_per_packet_us: float
+    setup_cpu_ms: float
+    """Per call: ports, ICE, DTLS and the descriptions of both sides."""
 
 
 async def media_forwarding(calls: int = 50, seconds: float = 10.0) -> Forwarding:
@@ -50,15 +52,17 @@ async def media_forwarding(calls: int = 50, seconds: float = 10.0) -> Forwarding
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(_engine())
         certificates = Certificates()
+        began = await engine.do(do="count")
         phones = [await stack.enter_async_context(_call(engine, number, certificates)) for number in range(calls)]
         async with asyncio.TaskGroup() as group:
             for number, phone in enumerate(phones):
                 phone.start(number / calls * PACKET_SECONDS)
-            task = group.create_task(_measured(engine, calls, seconds))
+            task = group.create_task(_measured(engine, calls, seconds, began["cpu"]))
         return task.result()
 
 
-async def _measured(engine: _Engine, calls: int, seconds: float) -> Forwarding:
+async def _measured(engine: _Engine, calls: int, seconds: float, began: float) -> Forwarding:
+    set_up = await engine.do(do="count")
     await asyncio.sleep(1.0)
     before = await engine.do(do="count")
     await asyncio.sleep(seconds)
@@ -72,6 +76,7 @@ async def _measured(engine: _Engine, calls: int, seconds: float) -> Forwarding:
         cpu_seconds=cpu,
         cpu_per_call_minute=cpu / max(packets, 1) * PACKETS_PER_CALL_MINUTE,
         cpu_per_packet_us=cpu / max(packets, 1) * 1e6,
+        setup_cpu_ms=(set_up["cpu"] - began) / calls * 1000,
     )
 
 

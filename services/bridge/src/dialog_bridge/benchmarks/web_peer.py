@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dialog_sip.sdp import Codec, Setup
 
 from dialog_bridge.adapters.media.certificate import SharedCertificate
+from dialog_bridge.adapters.media.ice import IceShared
 from dialog_bridge.adapters.media.rtp import HEADER, MARKER, VERSION_2
 from dialog_bridge.adapters.media.settings import MediaSettings
 from dialog_bridge.adapters.media.sip_sdp import origin_at
@@ -22,7 +23,7 @@ class WebPeer:
     def __init__(
         self, settings: MediaSettings, certificate: SharedCertificate, received: Callable[[bytes], None]
     ) -> None:
-        self._leg = WebLeg(settings, certificate, self)
+        self._leg = WebLeg(IceShared.of(settings), certificate, self)
         self._received = received
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.ssrc = secrets.randbits(32)

@@ -7,6 +7,7 @@ fingerprint that authenticates it goes through signalling for each call (RFC 882
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from aiortc import RTCCertificate
 from aiortc.rtcdtlstransport import SRTPProtectionProfile
@@ -27,7 +28,7 @@ class SharedCertificate(RTCCertificate):
             self._context = super()._create_ssl_context(srtp_profiles)
         return self._context
 
-    @property
+    @cached_property
     def fingerprint(self) -> Fingerprint:
         """The SHA-256 fingerprint for descriptions (RFC 8122)."""
         return next(Fingerprint(f.algorithm, f.value) for f in self.getFingerprints() if f.algorithm == "sha-256")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dialog_bridge.adapters.media.addresses import local_address_towards, resolve
 from dialog_bridge.adapters.media.certificate import Certificates
 from dialog_bridge.adapters.media.forwarder import Forwarder
-from dialog_bridge.adapters.media.ice import check_servers
+from dialog_bridge.adapters.media.ice import IceShared, check_servers
 from dialog_bridge.adapters.media.session import RelaySession
 from dialog_bridge.adapters.media.settings import MediaSettings
 from dialog_bridge.adapters.media.sockets import PortPool, PortsExhaustedError
@@ -24,6 +24,7 @@ class RelayEngine:
     def __init__(self, settings: MediaSettings) -> None:
         check_servers(settings.ice_servers)
         self._settings = settings
+        self._ice = IceShared.of(settings)
         self._ports = PortPool(settings.port_min, settings.port_max)
         self._certificates = Certificates()
 
@@ -34,7 +35,7 @@ class RelayEngine:
         """
         address, host = await self._addresses(sip_peer)
         try:
-            forwarder = Forwarder(self._settings, self._certificates.current(), self._ports, host, events)
+            forwarder = Forwarder(self._ice, self._certificates.current(), self._ports, host, events)
         except PortsExhaustedError as error:
             raise MediaError(503, f"no free RTP port for call {call_id}") from error
         except OSError as error:

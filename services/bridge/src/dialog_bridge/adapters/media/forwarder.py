@@ -20,9 +20,9 @@ from dialog_bridge.adapters.media import dtmf, rtcp
 from dialog_bridge.adapters.media.certificate import SharedCertificate
 from dialog_bridge.adapters.media.codecs import Agreement
 from dialog_bridge.adapters.media.direction import Direction, routes_to_sip, routes_to_web
+from dialog_bridge.adapters.media.ice import IceShared
 from dialog_bridge.adapters.media.keys import KeyPlayer
 from dialog_bridge.adapters.media.rtp import Rewriter
-from dialog_bridge.adapters.media.settings import MediaSettings
 from dialog_bridge.adapters.media.sip_leg import SipLeg
 from dialog_bridge.adapters.media.sockets import PortPool
 from dialog_bridge.adapters.media.web_leg import WebLeg
@@ -52,13 +52,13 @@ class Forwarder:
 
     def __init__(
         self,
-        settings: MediaSettings,
+        ice: IceShared,
         certificate: SharedCertificate,
         ports: PortPool,
         host: str,
         events: ForwarderEvents,
     ) -> None:
-        self._settings = settings
+        self._settings = ice.settings
         self._events = events
         self._loop = asyncio.get_running_loop()
         self._now = self._loop.time
@@ -69,7 +69,7 @@ class Forwarder:
         self._sip_open = self._web_open = False
         self._keys = dtmf.KeyReader()
         self.sip = SipLeg(ports, host, self)
-        self.web = WebLeg(settings, certificate, self)
+        self.web = WebLeg(ice, certificate, self)
         self._player = KeyPlayer(self.to_sip, self.sip.send_rtp, self._set_gates)
         self._heard_at = 0.0
         self._report_at = 0.0

@@ -12,24 +12,27 @@ usable (all of them mDNS names), although the client's own checks make a peer-re
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import aioice
-from aioice.ice import StunProtocol
+from aioice.ice import StunProtocol, get_host_addresses
 from aiortc import RTCIceGatherer, RTCIceParameters, RTCIceServer, RTCIceTransport
 from aiortc.rtcicetransport import connection_kwargs
 from dialog_runtime.config.modules import IceServer
 from dialog_sip.sdp import Candidate
 
 from dialog_bridge.adapters.media.addresses import is_literal
+from dialog_bridge.adapters.media.hosts import HostAddresses
 from dialog_bridge.adapters.media.latch import Address
 from dialog_bridge.adapters.media.rtp import is_media
 from dialog_bridge.adapters.media.settings import MediaSettings
 
 MAX_REMOTE_CANDIDATES = 64
 """Each makes a check with each of our addresses; a client has a dozen."""
-_LOOPBACK = "127.0.0.1"
 _MAX_DATAGRAM = 2048
 _REMOTE_TYPES = frozenset({"host", "srflx", "relay"})
 
@@ -41,14 +44,28 @@ def is_dtls(first_byte: int) -> bool:
     return 19 < first_byte < 64
 
 
+@dataclass(frozen=True, slots=True)
+class IceShared:
+    """What all calls of a process share of ICE."""
+
+    settings: MediaSettings
+    hosts: HostAddresses
+
+    @classmethod
+    def of(cls, settings: MediaSettings) -> IceShared:
+        """Return it for these settings."""
+        look_up = partial(get_host_addresses, use_ipv4=True, use_ipv6=True)
+        return cls(settings, HostAddresses(look_up, loopback=settings.ice_loopback))
+
+
 class IceGeneration:
     """The ICE agent of one pair of credentials. ``media`` and ``dtls`` take what is not STUN; they must not raise.
 
     ``lost`` is called once where the consent of the client expires (RFC 7675).
     """
 
-    def __init__(self, settings: MediaSettings, media: Datagram, dtls: Datagram, lost: Callable[[], None]) -> None:
-        self._gatherer = _Gatherer(settings)
+    def __init__(self, shared: IceShared, media: Datagram, dtls: Datagram, lost: Callable[[], None]) -> None:
+        self._gatherer = _Gatherer(shared)
         self._connection = self._gatherer.connection
         self._transport = RTCIceTransport(self._gatherer)
         self._media = media
@@ -128,20 +145,16 @@ class IceGeneration:
 
 
 class _Connection(aioice.Connection):
-    """aioice's agent: host addresses as the settings say, and what it keeps to itself by name."""
+    """aioice's agent with host addresses from outside, and names for what it keeps to itself."""
 
-    loopback = False
+    hosts: Sequence[str] = ()
     gather_timeout = 5
 
-    async def get_component_candidates(
-        self,
-        component: int,
-        addresses: list[str],
-        timeout: int = 5,  # noqa: ASYNC109 - aioice's signature
-    ) -> list[aioice.Candidate]:
-        # aioice leaves 127.0.0.1 out; here, unlike in its module function, it can be told for one agent alone.
-        extra = [_LOOPBACK] if self.loopback else []
-        return await super().get_component_candidates(component, addresses + extra, min(timeout, self.gather_timeout))
+    async def gather_candidates(self) -> None:
+        # aioice asks the kernel for each agent and leaves 127.0.0.1 out. Told here, it is told for this agent alone.
+        self._local_candidates_start = True
+        self._local_candidates += await self.get_component_candidates(1, [*self.hosts], self.gather_timeout)
+        self._local_candidates_end = True
 
     @property
     def stun_protocols(self) -> Sequence[StunProtocol]:
@@ -163,12 +176,12 @@ class _Connection(aioice.Connection):
 class _Gatherer(RTCIceGatherer):
     """aiortc's gatherer round our own :class:`_Connection`."""
 
-    def __init__(self, settings: MediaSettings) -> None:
+    def __init__(self, shared: IceShared) -> None:
         super().__init__(iceServers=[])
-        servers = connection_kwargs([_server(server) for server in settings.ice_servers])
+        servers = connection_kwargs([_server(server) for server in shared.settings.ice_servers])
         self.connection = _Connection(ice_controlling=False, **servers)
-        self.connection.loopback = settings.ice_loopback
-        self.connection.gather_timeout = settings.gather_timeout
+        self.connection.hosts = shared.hosts.at(asyncio.get_running_loop().time())
+        self.connection.gather_timeout = shared.settings.gather_timeout
         self._connection = self.connection
 
 

@@ -13,10 +13,9 @@ from dialog_sip.sdp import Candidate, Fingerprint
 
 from dialog_bridge.adapters.media.certificate import SharedCertificate
 from dialog_bridge.adapters.media.dtls import Association, Link
-from dialog_bridge.adapters.media.ice import IceGeneration
+from dialog_bridge.adapters.media.ice import IceGeneration, IceShared
 from dialog_bridge.adapters.media.latch import Address
 from dialog_bridge.adapters.media.rtp import is_rtcp
-from dialog_bridge.adapters.media.settings import MediaSettings
 from dialog_bridge.adapters.media.srtp import Srtp
 
 log = structlog.get_logger(__name__)
@@ -68,8 +67,8 @@ class WebListener(Protocol):
 class WebLeg:
     """Transport to the client over one or more ICE generations. Open it with :meth:`prepare`."""
 
-    def __init__(self, settings: MediaSettings, certificate: SharedCertificate, listener: WebListener) -> None:
-        self._settings = settings
+    def __init__(self, ice: IceShared, certificate: SharedCertificate, listener: WebListener) -> None:
+        self._ice = ice
         self._certificate = certificate
         self._listener = listener
         self._link = Link(self._send_datagram)
@@ -90,7 +89,7 @@ class WebLeg:
             await self._stop_connecting()
             abandoned, self._next = self._next, None
             await abandoned.close()
-        self._next = IceGeneration(self._settings, self._media, self._dtls_datagram, self._consent_lost)
+        self._next = IceGeneration(self._ice, self._media, self._dtls_datagram, self._consent_lost)
         # Its own task, since a cancelled gathering would leave sockets that nobody knows.
         self._gathering = asyncio.create_task(self._next.gather())
         await asyncio.shield(self._gathering)
@@ -150,10 +149,13 @@ class WebLeg:
         self, generation: IceGeneration, remote: RemoteTransport, role: Role, *, dtls_active: bool
     ) -> None:
         try:
-            async with asyncio.timeout(self._settings.connect_timeout):
+            async with asyncio.timeout(self._ice.settings.connect_timeout):
                 reason = await self._connected(generation, remote, role, dtls_active=dtls_active)
         except TimeoutError:
             reason = "the client did not connect in time"
+        except Exception:
+            log.exception("connecting the client failed")
+            reason = "internal error while connecting the client"
         if reason:
             self._fail(reason)
 

@@ -11,7 +11,7 @@ from random import Random
 from dialog_runtime.bus.record import Record
 from dialog_runtime.bus.view import event_of
 from dialog_runtime.clock import Clock
-from dialog_runtime.health import Check
+from dialog_runtime.health import Check, Health
 from dialog_runtime.heartbeat import Load
 from dialog_runtime.service import Service
 from dialog_schemas.instances import CallHeld
@@ -33,6 +33,7 @@ from dialog_registrar.meters import Meters
 from dialog_registrar.model.attempts import Attempts
 from dialog_registrar.model.engine import Engine
 from dialog_registrar.model.entry import Entry
+from dialog_registrar.model.leases import Leases
 from dialog_registrar.model.mapping import Server
 from dialog_registrar.model.pacing import Pacer
 from dialog_registrar.model.routes import Routes
@@ -55,7 +56,12 @@ async def build(service: Service) -> None:
     flows = SipFlows(service.settings.sip.registrar, events, trace_level=service.settings.sip.trace_level)
     statuses = StatusPublisher(engine, service.bus.publisher)
     routes = Routes()
-    attempts = Attempts(engine, lambda partition: ownership.may_act(partition))  # noqa: PLW0108  not there yet
+    leases = Leases(
+        lambda partition: ownership.may_act(partition),  # noqa: PLW0108  it is not there yet
+        lambda: _is_away(service.health, "kafka"),
+        service.clock.monotonic,
+    )
+    attempts = Attempts(engine, leases.may_send)
     pump = Pump(engine, attempts, flows, flows, meters, user_agent=_user_agent(), now=service.clock.monotonic)
     edge = Edge(
         service.instance,
@@ -81,7 +87,7 @@ async def build(service: Service) -> None:
     service.bus.view(CALL_DIRECTORY, event_of(CallHeld), routes.held)
     inbox = service.bus.inbox(_inbox(registrar))
     await inbox.ready()
-    ownership = service.bus.own(GROUP, MAPPINGS, REGISTRATIONS, MappingsOwner(registrar, statuses.let_go))
+    ownership = service.bus.own(GROUP, MAPPINGS, REGISTRATIONS, MappingsOwner(registrar, leases, statuses.let_go))
     statuses.through(ownership)
     await ownership.ready()
     _observe(service, registrar, flows, reader)
@@ -139,6 +145,10 @@ def _inbox(registrar: Registrar) -> Callable[[Record], Awaitable[None]]:
         relay_of(registrar, record)
 
     return handle
+
+
+def _is_away(health: Health, name: str) -> bool:
+    return not health.report()[1]["checks"][name]["ok"]
 
 
 def _user_agent() -> str:

@@ -17,6 +17,7 @@ from dialog_schemas.topics import SIP_REQUESTS
 
 from dialog_registrar import handlers
 from dialog_registrar.handlers import MappingEvent, Registrar
+from dialog_registrar.model.leases import Leases
 
 log = structlog.get_logger(__name__)
 
@@ -27,11 +28,12 @@ _PORTION = 200
 class MappingsOwner:
     """What owns partitions of ``sip.mappings`` (:class:`~dialog_runtime.bus.ports.PartitionOwner`).
 
-    ``let_go`` is awaited when a partition is given up, so that its last statuses are out.
+    ``let_go`` is called before a partition is given up, so that its last statuses are handed over.
     """
 
-    def __init__(self, registrar: Registrar, let_go: Callable[[int], None]) -> None:
+    def __init__(self, registrar: Registrar, leases: Leases, let_go: Callable[[int], None]) -> None:
         self._registrar = registrar
+        self._leases = leases
         self._let_go = let_go
 
     async def assigned(self, partition: int, state: Sequence[Record], inputs: Sequence[Record]) -> None:
@@ -62,14 +64,17 @@ class MappingsOwner:
             handlers.mapping_changed(self._registrar, _mapping(record), partition)
 
     def paused(self, partition: int) -> None:
-        """Nothing: every REGISTER asks :meth:`Ownership.may_act` before it goes."""
+        """Send nothing for the partition until it is sure again whose it is."""
+        self._leases.doubt(partition)
 
-    def resumed(self, partition: int) -> None:  # noqa: ARG002  all look again
+    def resumed(self, partition: int) -> None:
         """Go on with what was put off."""
+        self._leases.confirm(partition)
         self._registrar.pump.push()
 
     async def revoked(self, partition: int) -> None:
         """Let go of the partition."""
+        self._leases.confirm(partition)
         self._let_go(partition)
         handlers.partition_revoked(self._registrar, partition)
 

@@ -14,8 +14,8 @@ from dialog_registrar.ports import PasswordsAwayError
 _TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 5.0
 
-# Rows of one AOR: that of the wanted revision, which ends in its xmin, first. A row that has changed since gives its new password: the event
-# that says so is on its way, and an old password would only cost a refused REGISTER.
+# Rows of one AOR: that of the wanted revision, which ends in its xmin, first. A row that has changed since gives its
+# new password: the event that says so is on its way, and an old password would only cost a refused REGISTER.
 _QUERY = """
 select distinct on (wanted.place) wanted.place, t.sip_password
 from unnest($1::text[], $2::text[], $3::text[]) with ordinality as wanted(sip_user, sip_host, revision, place)
@@ -29,7 +29,7 @@ class PostgresPasswords:
 
     def __init__(self, config: Postgresql, table: str) -> None:
         self._config = config
-        self._query = _QUERY.format(table=table)
+        self._query = _QUERY.format(table=".".join(f'"{part}"' for part in table.split(".")))
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     @property

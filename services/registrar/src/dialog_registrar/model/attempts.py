@@ -38,9 +38,9 @@ class Attempt:
 class Attempts:
     """Takes REGISTERs from the engine and brings their answers back."""
 
-    def __init__(self, engine: Engine, may_act: Callable[[int], bool]) -> None:
+    def __init__(self, engine: Engine, may_send: Callable[[int], bool]) -> None:
         self._engine = engine
-        self._may_act = may_act
+        self._may_send = may_send
 
     def take(self, now: float) -> Iterator[Attempt]:
         """Yield the REGISTERs to send now. Each ends with :meth:`received` or :meth:`failed`."""
@@ -50,7 +50,7 @@ class Attempts:
                 entry.asked = False
                 self._engine.pacer.done(entry, Outcome.WITHDRAWN, now)
                 self._engine.follow(entry)
-            elif not self._may_act(entry.partition):
+            elif not self._may_send(entry.partition):
                 self._engine.pacer.done(entry, Outcome.WITHDRAWN, now)
                 self._engine.put_off(entry)
             else:

@@ -47,13 +47,13 @@ class Directory:
                 self._by_sip_call_id[entry.sip_dialog.call_id] = call_id
             self._tell(entry)
 
-    async def appears(self, call_id: str, within: float, *, instance: str | None = None) -> CallHeld | None:
-        """Wait at most ``within`` seconds for an entry of the call, of ``instance`` if one is named."""
+    async def appears(self, call_id: str, within: float, *, epoch: int = 1) -> CallHeld | None:
+        """Wait at most ``within`` seconds for an entry of the call with at least this epoch."""
         try:
             async with asyncio.timeout(within):
                 while True:
                     entry = self._entries.get(call_id)
-                    if entry is not None and instance in {None, entry.instance}:
+                    if entry is not None and entry.epoch >= epoch:
                         return entry
                     await self._next(call_id)
         except TimeoutError:

@@ -73,8 +73,8 @@ class Takeover:
         desk = self._desk
         claim = entry.model_copy(update={"instance": desk.instance, "epoch": entry.epoch + 1})
         await desk.outbox.record(claim)
-        shown = await desk.directory.appears(entry.call_id, CLAIM_WITHIN, instance=desk.instance)
-        if shown is None or shown.epoch != claim.epoch or desk.switchboard.knows(entry.call_id):
+        shown = await desk.directory.appears(entry.call_id, CLAIM_WITHIN, epoch=claim.epoch)
+        if shown != claim or desk.switchboard.knows(entry.call_id):
             log.info("call", call_id=entry.call_id, what="claimed by another bridge")
             return
         runner = _runner(desk, entry, claim.epoch)

@@ -17,6 +17,7 @@ from dialog_runtime.bus.topics import ensure_topics
 from dialog_schemas.mappings import MappingUpserted, PeerType, Transport
 from dialog_schemas.topics import MAPPINGS, REGISTRATIONS
 from fixtures.bus import BusClient, Owners, bus_client
+from fixtures.servers import Kafka
 
 if TYPE_CHECKING:
     from dialog_sandbox.kafka import EmbeddedKafka
@@ -66,7 +67,7 @@ class Load:
 def mapping(key: str, revision: str) -> MappingUpserted:
     return MappingUpserted(
         aor=key,
-        sip_user=key.split("@")[0],
+        sip_user=key.split("@", maxsplit=1)[0],
         sip_host="pbx.example",
         sip_port=5060,
         transport=Transport.UDP,
@@ -104,7 +105,7 @@ def check(found: dict[str, list[tuple[int, str, str]]]) -> None:
 
 
 @pytest.fixture
-async def load(kafka):
+async def load(kafka: Kafka) -> AsyncIterator[Load]:
     async with bus_client(kafka.bootstrap, kafka.prefix, "load") as client:
         await ensure_topics(client.kafka, [MAPPINGS, REGISTRATIONS])
         yield Load(client)

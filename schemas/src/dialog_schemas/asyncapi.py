@@ -24,8 +24,8 @@ def document(events: list[type[Event]]) -> dict[str, Any]:
             "version": "1.0.0",
             "description": (
                 "SIP integration of the dialog messenger. Events are CloudEvents 1.0 in Kafka's binary mode: "
-                "attributes in ce_* headers, the event as JSON in the value. Consumers ignore fields that they do not know. Topic "
-                "names carry the prefix of services.kafka.topic-prefix, by default dialog."
+                "attributes in ce_* headers, the event as JSON in the value. Consumers ignore fields "
+                "that they do not know. Topic names carry the prefix of services.kafka.topic-prefix, by default dialog."
             ),
         },
         "defaultContentType": "application/json",

@@ -40,7 +40,7 @@ def configure(service: str, instance: str, level: str = "info", stream: TextIO |
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    _quieten(level)
+    _quieten(handler, level)
 
 
 def bound(**ids: object) -> AbstractContextManager[None]:
@@ -85,10 +85,8 @@ def _formatter(terminal: bool, ids: dict[str, str]) -> logging.Formatter:
     )
 
 
-def _quieten(level: str) -> None:
+def _quieten(handler: logging.Handler, level: str) -> None:
     # aiokafka writes whole records at debug level, and 14,000 error lines in an outage of two minutes.
-    kafka = logging.getLogger("aiokafka")
-    kafka.setLevel("INFO" if level == "debug" else "WARNING")
-    for name in ("aiokafka", *(name for name in logging.root.manager.loggerDict if name.startswith("aiokafka."))):
-        logging.getLogger(name).filters[:] = [RateLimit()]
+    handler.addFilter(RateLimit("aiokafka"))
+    logging.getLogger("aiokafka").setLevel("INFO" if level == "debug" else "WARNING")
     logging.getLogger("asyncio").setLevel("WARNING")

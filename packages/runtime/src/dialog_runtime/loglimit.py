@@ -11,19 +11,22 @@ MOST_KINDS = 256
 
 
 class RateLimit(logging.Filter):
-    """Lets one line of a kind through per ``every`` seconds, with the number of those that were held back.
+    """Lets one line of a kind from ``library`` through per ``every`` seconds, with the number of those held back.
 
     Lines are of one kind where level and message template are the same.
     """
 
-    def __init__(self, every: float = 10.0, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, library: str, every: float = 10.0, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._library = library
         self._every = every
         self._now = now
         self._kinds: dict[tuple[int, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether ``record`` is written."""
+        if not record.name.startswith(self._library):
+            return True
         kind = (record.levelno, str(record.msg))
         now = self._now()
         last, held_back = self._kinds.pop(kind, (float("-inf"), 0))

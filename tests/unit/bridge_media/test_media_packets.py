@@ -256,3 +256,11 @@ async def test_broken_packets_change_nothing(media_bench: MediaBench, packet: by
         call.web.send(0, b"b" * 160, step=160)
         assert [p.payload for p in await call.web_gets(1)] == [b"a" * 160]
         assert [p.payload for p in await call.phone_gets(1)] == [b"b" * 160]
+
+
+async def test_reports_follow_rtp_where_the_pbx_multiplexes(media_bench: MediaBench) -> None:
+    async with g711(media_bench) as call:
+        await call.phone.until(lambda: bool(call.phone.rtcp))
+        answer = _audio((await call.session.take_sip_reoffer(call.phone.sdp(rtcp_mux=True))).decode())
+        assert answer.rtcp_mux
+        await call.phone.until(lambda: any(packet[1] in {200, 201} for packet, _ in call.phone.packets))

@@ -10,7 +10,7 @@ _LOOPBACK = "127.0.0.1"
 
 
 class HostAddresses:
-    """Caches ``look_up``, which leaves loopback out as aioice's does; ``loopback`` adds it. ``now``: a monotonic clock."""
+    """Caches ``look_up``, which leaves loopback out as aioice's does; ``loopback`` adds it. Time is monotonic."""
 
     def __init__(self, look_up: Callable[[], list[str]], *, loopback: bool) -> None:
         self._look_up = look_up

@@ -89,4 +89,6 @@ def _quieten(handler: logging.Handler, level: str) -> None:
     # aiokafka writes whole records at debug level, and 14,000 error lines in an outage of two minutes.
     handler.addFilter(RateLimit("aiokafka"))
     logging.getLogger("aiokafka").setLevel("INFO" if level == "debug" else "WARNING")
-    logging.getLogger("asyncio").setLevel("WARNING")
+    # aioice writes a line for each check of each candidate pair.
+    for name in ("asyncio", "aioice", "aiortc"):
+        logging.getLogger(name).setLevel("WARNING")

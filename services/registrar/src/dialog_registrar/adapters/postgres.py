@@ -29,7 +29,8 @@ class PostgresPasswords:
 
     def __init__(self, config: Postgresql, table: str) -> None:
         self._config = config
-        self._query = _QUERY.format(table=".".join(f'"{part}"' for part in table.split(".")))
+        # Not quoted: the name is an identifier by its configuration, and folds as it does for the provisioner.
+        self._query = _QUERY.format(table=table)
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     @property

@@ -19,7 +19,7 @@ DOUBT_FOR = 3.0
 
 
 class Leases:
-    """``confirmed`` tells whether Kafka says that a partition is ours, ``kafka_away`` whether it says nothing at all."""
+    """``confirmed`` tells whether a partition is ours as Kafka says, ``kafka_away`` whether it says nothing at all."""
 
     def __init__(
         self, confirmed: Callable[[int], bool], kafka_away: Callable[[], bool], now: Callable[[], float]

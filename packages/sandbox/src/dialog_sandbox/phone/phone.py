@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from types import TracebackType
+from typing import Any
 
 from dialog_sip import RemoteProtocolError, Request
 from dialog_sip.aio import Endpoint, ServerRequest
@@ -62,7 +63,10 @@ class Phone:
         self._registering: Registering | None = None
         self._calls: dict[str, Call] = {}
         self._waiting: asyncio.Queue[IncomingCall] = asyncio.Queue(MAX_CALLS)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._taking: set[asyncio.Task[None]] = set()
+        """What takes calls that come; ends with the phone."""
+        self._closing: set[asyncio.Task[None]] = set()
+        """What gives back the resources of calls that have ended; is waited for."""
 
     async def __aenter__(self) -> Phone:
         await self.open()
@@ -99,9 +103,9 @@ class Phone:
         """Hang up, unregister and close."""
         if self._line is None:
             return
-        for task in list(self._tasks):
+        for task in self._taking:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._taking, return_exceptions=True)
         try:
             async with asyncio.timeout(CLOSING):
                 await asyncio.gather(*(call.hangup() for call in self.calls))
@@ -110,7 +114,7 @@ class Phone:
                 call.end(None)
         await self.unregister()
         await self._line.endpoint.close()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._closing, return_exceptions=True)
         self._line = None
 
     async def register(self, expires: int = 600, within: float = 10.0) -> None:
@@ -148,15 +152,12 @@ class Phone:
 
     def _ended(self, call_id: str, call: Call) -> None:
         self._calls.pop(call_id, None)
-        self._spawn(call.close(), f"close-{call_id}")
+        self._spawn(call.close(), self._closing)
 
-    def _spawn(self, work: Awaitable[None], name: str) -> None:
-        async def run() -> None:
-            await work
-
-        task = asyncio.get_running_loop().create_task(run(), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _spawn(self, work: Coroutine[Any, Any, None], owner: set[asyncio.Task[None]]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        owner.add(task)
+        task.add_done_callback(owner.discard)
 
     def _receive(self, server: ServerRequest) -> None:
         """Take a request of the PBX."""
@@ -165,7 +166,7 @@ class Phone:
             call = self._calls.get(request.call_id)
             call.receive(server) if call is not None else server.respond(481)
         elif request.method == "INVITE":
-            self._spawn(self._take_invite(server), f"incoming-{request.call_id}")
+            self._spawn(self._take_invite(server), self._taking)
         elif request.method == "OPTIONS":
             server.respond(200, headers=[("Allow", ALLOW)])
         else:

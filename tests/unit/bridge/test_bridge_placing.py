@@ -231,11 +231,35 @@ async def test_a_bridge_that_stops_hangs_up_what_is_left(bridge: BridgeWorld) ->
 
 async def test_draining_ends_with_the_last_call(bridge: BridgeWorld) -> None:
     await bridge.talk()
-    drained = asyncio.create_task(bridge.switchboard.empty())
+    drained = asyncio.create_task(bridge.switchboard.drain(5))
     await bridge.settle()
     assert not drained.done()
     await bridge.request("BYE")
     await asyncio.wait_for(drained, 5)
+    assert bridge.sent("BYE") == []
+
+
+async def test_a_call_that_goes_on_for_too_long_is_hung_up(bridge: BridgeWorld) -> None:
+    await bridge.talk()
+    drained = asyncio.create_task(bridge.switchboard.drain(0))
+    await bridge.settle()
+    await bridge.answer("BYE", 200)
+    await asyncio.wait_for(drained, 5)
+    assert bridge.outbox.forgotten == ["call-1"]
+
+
+async def test_who_gives_up_waiting_does_not_cancel_what_is_on_its_way(bridge: BridgeWorld) -> None:
+    await bridge.start()
+    runner = bridge.switchboard.get("call-1")
+    assert runner is not None
+    on_its_way: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    bridge.outbox.tell = lambda event, trace: on_its_way  # type: ignore[method-assign]
+    waiting = asyncio.create_task(bridge.answer("INVITE", 180))
+    await bridge.settle()
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    assert not on_its_way.done()
+    on_its_way.set_result(None)
 
 
 async def test_a_message_that_cannot_be_read_harms_nobody(bridge: BridgeWorld) -> None:

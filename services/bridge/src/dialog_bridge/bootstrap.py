@@ -22,7 +22,7 @@ from dialog_bridge.model.call import Limits
 from dialog_bridge.model.liveness import Liveness
 from dialog_bridge.ports import MediaEngine
 from dialog_bridge.runner import Outside
-from dialog_bridge.switchboard import Switchboard
+from dialog_bridge.switchboard import END_WITHIN, Switchboard
 from dialog_bridge.takeover import Takeover
 
 GROUP = "bridge"
@@ -64,8 +64,9 @@ async def wire(service: Service, media: MediaEngine) -> Desk:
         ignore_contact=service.settings.sip.dialog_ignore_contact_field,
     )
     service.load = lambda: Load(len(switchboard), calls.max_calls)
-    service.drain.append(switchboard.empty)
-    service.drain_within = calls.drain_timeout.total_seconds()
+    patience = calls.drain_timeout.total_seconds()
+    service.drain.append(lambda: switchboard.drain(patience))
+    service.drain_within = patience + END_WITHIN + 1
     await _start(service, desk, mappings, registrars)
     return desk
 
@@ -92,10 +93,8 @@ async def _shared(desk: Desk, record: Record) -> None:
 
 
 def _heard(desk: Desk, record: Record) -> Heartbeat:
-    """Take a heartbeat. What is read at the start counts from when it was sent: old ones are from the dead."""
     heartbeat = event_of(Heartbeat)(record)
-    age = (desk.clock.utcnow() - record.time).total_seconds()
-    desk.liveness.heard(heartbeat, desk.clock.monotonic() - max(0.0, age))
+    desk.liveness.heard(heartbeat, desk.clock.monotonic())
     return heartbeat
 
 

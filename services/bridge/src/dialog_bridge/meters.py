@@ -35,12 +35,12 @@ class Meters:
         """Count a call that begins here."""
         identity = call.identity
         self._placed.labels(identity.direction.value).inc()
-        log.info("call", call_id=identity.call_id, aor=identity.aor, what=f"{identity.direction.value} call begins")
+        log.info("call begins", call_id=identity.call_id, aor=identity.aor, direction=identity.direction.value)
 
     def refused(self, direction: str, reason: str, detail: str, call_id: str) -> None:
         """Count a call that does not begin."""
         self._refused.labels(direction, reason).inc()
-        log.info("call", call_id=call_id, what="refused", reason=reason, detail=detail)
+        log.info("call refused", call_id=call_id, direction=direction, reason=reason, detail=detail)
 
     def sent(self, call: Call, relay: Relay) -> None:
         """Count a SIP message of ours."""
@@ -59,10 +59,9 @@ class Meters:
         if event.answered_at is not None:
             self._length.observe(max(0.0, (event.ended_at - event.answered_at).total_seconds()))
         log.info(
-            "call",
+            "call ended",
             call_id=identity.call_id,
             aor=identity.aor,
-            what="ended",
             reason=event.reason.value,
             detail=event.detail,
             sip_code=event.sip_code,
@@ -75,4 +74,4 @@ class Meters:
     def adopted(self, call: Call, dead: str) -> None:
         """Count a call that is cleared away in a dead bridge's place."""
         self._adopted.inc()
-        log.warning("call", call_id=call.identity.call_id, what="adopted", dead=dead)
+        log.warning("call adopted", call_id=call.identity.call_id, dead=dead)

@@ -84,7 +84,7 @@ class CallRunner:
         for action in advance(self.call, event, self._outside.now()):
             self._do(action)
         log.debug(
-            "call",
+            "call moved",
             call_id=identity.call_id,
             aor=identity.aor,
             kind=event.kind.value,
@@ -116,7 +116,8 @@ class CallRunner:
     async def delivered(self) -> None:
         """Wait until the bus has everything that the call has said so far."""
         if self._unacknowledged:
-            await asyncio.gather(*self._unacknowledged)
+            # Not gather: who gives up waiting must not cancel what is on its way.
+            await asyncio.wait(self._unacknowledged)
 
     async def gone(self) -> None:
         """Wait until nothing of the call is left here."""

@@ -88,7 +88,7 @@ class Switchboard:
         """Learn who has a call by the directory. One of ours that is another's by now is let go."""
         runner = self._runners.get(entry.call_id)
         if runner is not None and entry.instance != self._instance:
-            log.warning("call", call_id=entry.call_id, what="let go", holder=entry.instance, epoch=entry.epoch)
+            log.warning("call let go", call_id=entry.call_id, holder=entry.instance, epoch=entry.epoch)
             runner.feed(Signal(Kind.FENCED))
 
     def tick(self) -> None:
@@ -120,6 +120,15 @@ class Switchboard:
         while self._runners:
             self._changed.clear()
             await self._changed.wait()
+
+    async def drain(self, patience: float) -> None:
+        """Let the calls finish, at most for ``patience`` seconds; then end what is left."""
+        try:
+            async with asyncio.timeout(patience):
+                await self.empty()
+        except TimeoutError:
+            log.warning("calls go on for too long", calls=len(self._runners), patience=patience)
+        await self.end_all()
 
     async def end_all(self) -> None:
         """Hang up every call, and wait a while for both sides to hear of it."""

@@ -75,7 +75,7 @@ class Takeover:
         await desk.outbox.record(claim)
         shown = await desk.directory.appears(entry.call_id, CLAIM_WITHIN, epoch=claim.epoch)
         if shown != claim or desk.switchboard.knows(entry.call_id):
-            log.info("call", call_id=entry.call_id, what="claimed by another bridge")
+            log.info("call adopted by another bridge", call_id=entry.call_id)
             return
         runner = _runner(desk, entry, claim.epoch)
         desk.switchboard.add(runner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,17 @@ async def test_a_second_object_takes_up_state_and_password(server_dir: Path) -> 
         assert second.execute("SELECT count(*) FROM kept") == "0"
     with pytest.raises(SandboxError, match="password authentication failed"):
         EmbeddedPostgres(server_dir, password="another").start()
+
+
+def test_a_start_waits_for_a_former_server_to_go(server_dir: Path) -> None:
+    with EmbeddedPostgres(server_dir) as former:
+        with pytest.raises(SandboxError, match="PostgreSQL does not start"):
+            EmbeddedPostgres(server_dir, start_timeout=0.3).start()
+        ending = threading.Timer(0.5, former.stop)
+        ending.start()
+        with EmbeddedPostgres(server_dir) as later:
+            assert later.execute("SELECT 1") == "1"
+        ending.join()
 
 
 def test_odd_names_and_passwords(server_dir: Path) -> None:

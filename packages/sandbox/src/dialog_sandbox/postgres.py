@@ -31,7 +31,12 @@ from dialog_sandbox.private import read_or_create, write_private
 from dialog_sandbox.process import Child, last_line
 
 _POLL = 0.02
+_PAUSE = 0.2
+"""Seconds before a start that met a former server's sessions is tried again."""
 _COMMAND_TIMEOUT = 60.0
+
+_HELD = (b"pre-existing shared memory block", b'lock file "postmaster.pid" already exists')
+"""What a server says that cannot start yet, because another on the same data is not quite gone."""
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -76,6 +81,8 @@ class EmbeddedPostgres:
         self._stop_timeout = stop_timeout
         self._places: Places | None = None
         self._child: Child | None = None
+        self._log_from = 0
+        self._held_since: float | None = None
 
     @property
     def password(self) -> SecretStr:
@@ -102,13 +109,17 @@ class EmbeddedPostgres:
         """Start the server and wait until it accepts. Raises :class:`SandboxError`."""
         self.prepare()
         self.spawn()
-        self.ready()
+        while not self.ready():
+            time.sleep(_PAUSE)
+            self.spawn()
 
     async def start_async(self) -> None:
         """Do the same as :meth:`start` without blocking the event loop."""
         await asyncio.to_thread(self.prepare)
         self.spawn()
-        await asyncio.to_thread(self.ready)
+        while not await asyncio.to_thread(self.ready):
+            await asyncio.sleep(_PAUSE)
+            self.spawn()
 
     def prepare(self) -> None:
         """Make the folders and, where there is none, the cluster."""
@@ -125,19 +136,25 @@ class EmbeddedPostgres:
         places = self._prepared()
         options = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         argv = [places.program("postgres"), "-D", str(places.home / "data"), *options]
-        # SIGINT is the fast shutdown: the sessions end and the data are clean even when our parent is killed.
-        self._child = Child.spawn(argv, log=self.log, cwd=places.home, user=places.user, death_signal=signal.SIGINT)
+        self._log_from = self.log.stat().st_size if self.log.exists() else 0
+        # SIGQUIT is the immediate shutdown: when our parent is killed, port and data are soon free for the next start.
+        self._child = Child.spawn(argv, log=self.log, cwd=places.home, user=places.user, death_signal=signal.SIGQUIT)
 
-    def ready(self) -> None:
+    def ready(self) -> bool:
         """Wait until the server accepts, and see to the database.
 
-        If it does not, end it and raise :class:`SandboxError`.
+        False if it has ended because the sessions of a server that was killed still hold the data: :meth:`spawn` it
+        again. If it does not start for another reason, or for too long, it is ended and :class:`SandboxError` raised.
         """
         deadline = time.monotonic() + self._start_timeout
         while time.monotonic() < deadline and self.pid is not None:
             if self._reports_ready():
-                return self._ensure_database()
+                self._ensure_database()
+                self._held_since = None
+                return True
             time.sleep(_POLL)
+        if self.pid is None and self._data_are_held():
+            return False
         reason = last_line(self.log) or "it was not started"
         self.kill()
         raise SandboxError(f"PostgreSQL does not start: {reason} (see {self.log})")
@@ -209,7 +226,7 @@ class EmbeddedPostgres:
         # fmt: off
         argv = [places.program("initdb"), "-D", str(scratch), "-U", self.user, "--auth=scram-sha-256",
                 f"--pwfile={secret}", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
-                "--locale=C"]
+                "--locale=C", "--no-sync"]  # the kernel writes it out in its own time; nothing of value is in it yet
         # fmt: on
         who = places.user
         try:
@@ -229,6 +246,16 @@ class EmbeddedPostgres:
         if done.returncode:
             raise SandboxError(f"PostgreSQL: initdb failed: {' '.join(done.stderr.split())}")
         scratch.rename(data)
+
+    def _data_are_held(self) -> bool:
+        """Tell whether the last start met a former server's sessions, and not for too long yet."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_from)
+            said = log.read()
+        if not any(words in said for words in _HELD):
+            return False
+        self._held_since = self._held_since or time.monotonic()
+        return time.monotonic() - self._held_since < self._start_timeout
 
     def _reports_ready(self) -> bool:
         """Read the pid and the status, lines 1 and 8 of ``postmaster.pid``."""

@@ -31,7 +31,20 @@ def test_name_addr(text: str, name: str, uri: str, params: dict[str, str]) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["", "<>", "<sip:a@h", '"Alice <sip:a@h>', '"Alice" sip:a@h', '"A" x <sip:a@h>', "<sip:a@h>x", ";tag=1"]
+    "text",
+    [
+        "",
+        "<>",
+        "<sip:a@h",
+        '"Alice <sip:a@h>',
+        '"Alice" sip:a@h',
+        '"A" x <sip:a@h>',
+        "<sip:a@h>x",
+        "sip:a@h>",
+        "sip:a@h b",
+        "sip:a@h?x=1",
+        ";tag=1",
+    ],
 )
 def test_what_is_no_name_addr(text: str) -> None:
     with pytest.raises(RemoteProtocolError):

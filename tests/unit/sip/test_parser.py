@@ -120,6 +120,11 @@ UNANSWERABLE = [
     b"SIP/2.0 200 O\rK\r\n\r\n",
     b"SIP/3.0 200 OK\r\n\r\n",
     b"OPTIONS sip:h SIP/2.0\n\n",
+    # What an answer would have to repeat is not answered.
+    OPTIONS.replace(b"branch=", b"branch=\nInjected: x"),
+    OPTIONS.replace(b"branch=", b"branch=\r"),
+    OPTIONS.replace(b"branch=", b"branch=\0"),
+    OPTIONS.replace(b"\r\n", b"\n"),
     b"x" * 70000,
 ]
 
@@ -142,9 +147,6 @@ def test_what_is_no_message(data: bytes) -> None:
         (b"To: <", b"To <", 400),
         (b"To: <sip:b@h>", b"To: <sip:b@h>\r\n: x", 400),
         (b"To: <sip:b@h>", b"To: <sip:b@h>\r\nX Y: x", 400),
-        (b"To: <sip:b@h>", b"To: <sip:b@h>\r\nX: a\nInjected: b", 400),
-        (b"To: <sip:b@h>", b"To: <sip:b@h>\r\nX: a\rb", 400),
-        (b"To: <sip:b@h>", b"To: <sip:b@h>\r\nX: a\x00b", 400),
     ],
 )
 def test_a_malformed_request_can_be_answered(old: bytes, new: bytes, status: int) -> None:

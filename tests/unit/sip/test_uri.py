@@ -161,5 +161,12 @@ def test_any_text_is_a_uri_or_a_typed_error(text: str) -> None:
     assert SipUri.parse(str(uri)) == uri
 
 
+def test_long_uris_are_read_and_not_remembered() -> None:
+    text = f"sip:{'a' * 1000}@h"
+    assert SipUri.parse(text).username == "a" * 1000
+    assert SipUri.parse(text) is not SipUri.parse(text)
+    assert SipUri.parse("sip:a@h") is SipUri.parse("sip:a@h")
+
+
 def test_what_may_stand_in_a_user_part_is_not_escaped() -> None:
     assert escape_user("*21#;x=1") == "*21%23;x=1"

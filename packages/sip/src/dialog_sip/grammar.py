@@ -19,6 +19,7 @@ TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 """``token`` of RFC 3261 section 25.1."""
 
 _MARKS = re.compile(r'["\\<>,;]')
+_PLAIN_PARAM = re.compile(r"(?:^|;)([^;=]+)(=?)([^;]*)")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -92,6 +93,16 @@ def parse_params(text: str) -> Params:
     """Read ``;name=value;flag``, with or without the first semicolon. Of a repeated name the first counts."""
     if not text:
         return NO_PARAMS
+    if '"' not in text and " " not in text and "\t" not in text:
+        found = _PLAIN_PARAM.findall(text)
+        plain = {name.lower(): value if equals else None for name, equals, value in found}
+        if len(plain) == len(found):
+            return plain
+    return _parse_unusual_params(text)
+
+
+def _parse_unusual_params(text: str) -> Params:
+    """Read parameters with blanks or quotes, or with a name twice."""
     params: dict[str, str | None] = {}
     for part in text.split(";") if '"' not in text else split_outside(text, ";"):
         name, equals, value = part.partition("=")

@@ -51,7 +51,7 @@ class SipUri(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> SipUri:
         """Read a URI. Raises :class:`RemoteProtocolError`, with status 416 for a scheme that is not SIP's."""
-        return _parse(text)
+        return _parse_cached(text) if len(text) <= _CACHED else _parse(text)
 
     @property
     def username(self) -> str:
@@ -122,18 +122,19 @@ def escape_user(text: str) -> str:
     return quote(text, safe=_USER_UNRESERVED)
 
 
-@lru_cache(maxsize=4096)
 def _parse(text: str) -> SipUri:
     common = _COMMON.fullmatch(text)
     if common is not None:
         scheme, user, host, port, params = common.groups()
         number = None if port is None else parse_uint(port, 65535, "port")
-        return SipUri(scheme, user, host, number, _parse_params(params) if params else NO_PARAMS)
+        return SipUri(scheme, user, host, number, parse_params(params) if params else NO_PARAMS)
     return _parse_unusual(text)
 
 
-# Few different ones are in use, such as "lr" and "transport=udp".
-_parse_params = lru_cache(maxsize=1024)(parse_params)
+# The same URIs come again and again: of a registration's Contact, of every message in a SIP dialog. Long ones are left
+# out, or a peer could fill memory with them.
+_CACHED = 256
+_parse_cached = lru_cache(maxsize=4096)(_parse)
 
 
 def _parse_unusual(text: str) -> SipUri:

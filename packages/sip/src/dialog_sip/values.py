@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from dialog_sip.errors import RemoteProtocolError
@@ -25,12 +26,17 @@ BRANCH_COOKIE = "z9hG4bK"
 MAX_CSEQ = 2**32 - 1
 """RFC 3261 section 8.1.1.5 asks for less than 2**31, older peers go beyond."""
 
+# Characters of what is remembered; a peer could fill memory with longer ones.
+_CACHED = 256
+
+_NOT_BARE = re.compile(r"[\s<>\",?]")
 _QUOTED_NAME = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 # What nearly every value looks like: no escapes in the name and no blanks round the URI.
 _COMMON_NAME_ADDR = re.compile(r'(?:"([^"\\]*)"[ \t]*|([^"<]*))<([^<>\s]+)>(;.*)?', re.DOTALL)
+_COMMON_VIA = re.compile(r"SIP/2\.0/([A-Z]+) ([A-Za-z0-9\-.]+)(?::([0-9]{1,5}))?(;.*)?", re.DOTALL)
 _VIA = re.compile(
     r"SIP\s*/\s*2\.0\s*/\s*(?P<transport>[^\s/;]+)\s+"
-    r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9\-._]+)\s*(?::\s*(?P<port>\d{1,5})\s*)?(?P<params>;.*)?$",
+    r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9\-._]+)\s*(?::\s*(?P<port>\d{1,5})\s*)?(?P<params>;.*)?",
     re.IGNORECASE | re.DOTALL | re.ASCII,
 )
 
@@ -64,7 +70,7 @@ class NameAddr(NamedTuple):
         if not bracket:
             # Without brackets every parameter is the header's (RFC 3261 section 20).
             uri, _, params = text.partition(";")
-            return cls("", _no_empty(uri.strip()), parse_params(params))
+            return cls("", _bare(uri.strip()), parse_params(params))
         return _parse_bracketed(readable(named.strip()), rest)
 
     @property
@@ -109,6 +115,13 @@ def _parse_bracketed(name: str, rest: str) -> NameAddr:
     return NameAddr(name, _no_empty(uri.strip()), parse_params(params))
 
 
+def _bare(uri: str) -> str:
+    # Brackets are put round it when it is written again.
+    if _NOT_BARE.search(uri):
+        raise RemoteProtocolError("a URI without brackets holds what it may not")
+    return _no_empty(uri)
+
+
 def _no_empty(uri: str) -> str:
     if not uri:
         raise RemoteProtocolError("URI is empty")
@@ -128,7 +141,7 @@ class Via(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Via:
         """Read one value (not a list)."""
-        found = _VIA.match(text)
+        found = _COMMON_VIA.fullmatch(text) or _VIA.fullmatch(text)
         if found is None:
             raise RemoteProtocolError("not a Via of SIP/2.0")
         transport, host, port, params = found.groups()
@@ -194,11 +207,7 @@ class MediaType(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> MediaType:
         """Read the value."""
-        essence, _, params = text.partition(";")
-        kind, slash, subtype = essence.partition("/")
-        if not slash or not is_token(kind.strip()) or not is_token(subtype.strip()):
-            raise RemoteProtocolError("not a media type")
-        return cls(kind.strip().lower(), subtype.strip().lower(), parse_params(params))
+        return _parse_media_type(text) if len(text) <= _CACHED else _parse_media_type.__wrapped__(text)
 
     @property
     def essence(self) -> str:
@@ -207,6 +216,15 @@ class MediaType(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.type}/{self.subtype}{format_params(self.params)}"
+
+
+@lru_cache(maxsize=256)
+def _parse_media_type(text: str) -> MediaType:
+    essence, _, params = text.partition(";")
+    kind, slash, subtype = essence.partition("/")
+    if not slash or not is_token(kind.strip()) or not is_token(subtype.strip()):
+        raise RemoteProtocolError("not a media type")
+    return MediaType(kind.strip().lower(), subtype.strip().lower(), parse_params(params))
 
 
 def parse_seconds(text: str | None) -> int | None:

@@ -44,7 +44,12 @@ class Connector:
             self._opening[target] = task
             task.add_done_callback(lambda done: self._opened(target, done))
         # Others may wait for the same flow: one that gives up must not end it.
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise FlowError("the endpoint was closed") from None
+            raise
 
     async def listen(self, transport: str, local: Address) -> Listener:
         """Bind a socket for peers. Raises :class:`FlowError`."""

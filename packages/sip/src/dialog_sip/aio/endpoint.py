@@ -287,11 +287,17 @@ class Endpoint:
             case AckReceived(_, request, _):
                 self._call(server.on_ack, request)
             case CancelReceived(_, request, _):
-                self._call(server.on_cancel, request)
+                self._cancel(server, request)
             case AckTimeout():
                 self._call(server.on_ack_timeout)
             case ServerTimeout():
                 self._end(server.id)
+
+    def _cancel(self, server: ServerRequest, cancel: Request) -> None:
+        if server.on_cancel is not None:
+            self._call(server.on_cancel, cancel)
+        elif server.final is None:
+            server.respond(487)
 
     def _take_request(self, server: ServerRequest) -> None:
         self._servers[server.id] = server

@@ -151,7 +151,7 @@ class ServerRequest:
         self.final: Response | None = None
         """Our final response, once it was sent."""
         self.on_cancel: Callable[[Request], object] | None = None
-        """Called with the CANCEL, which is answered already; answer the INVITE with 487."""
+        """Called with the CANCEL, which is answered already; answer the INVITE with 487. None: that is done."""
         self.on_ack: Callable[[Request], object] | None = None
         """Called with the first ACK for our 2xx."""
         self.on_ack_timeout: Callable[[], object] | None = None

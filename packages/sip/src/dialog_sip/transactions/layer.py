@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from dialog_sip.errors import LocalProtocolError, RemoteProtocolError
+from dialog_sip.errors import LocalProtocolError, RemoteProtocolError, SipError
 from dialog_sip.message import Message, Request, Response
 from dialog_sip.transactions import matching
 from dialog_sip.transactions.engine import Engine
@@ -181,7 +181,7 @@ class TransactionLayer:
             matching.note_source(request, flow)
             response = request.respond(error.status, error.reason)
             usable = bool(request.vias and request.call_id and request.cseq)
-        except RemoteProtocolError:
+        except SipError:
             return
         if usable:
             self._engine.transmits.append(Transmit(flow, response.encode()))

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 import faust
 import structlog
 from dialog_runtime.bus.client import client_options
+from dialog_runtime.bus.errors import TransientError
 from dialog_runtime.bus.names import Names
 from dialog_runtime.bus.record import Record, key_text
 from dialog_runtime.config.services import Kafka
@@ -51,7 +52,7 @@ class Ready(Protocol):
     """Waits for something that Faust needs."""
 
     async def __call__(self) -> None:
-        """Return when it is there."""
+        """Return when it is there; raise :class:`TransientError` after a while."""
 
 
 class _NoWeb(BootStrategy):
@@ -84,7 +85,11 @@ class UserStream:
             logging.getLogger(chatty).setLevel(logging.WARNING)
         with tempfile.TemporaryDirectory(prefix="dialog-sip-faust-") as folder:
             while not self._stopping.is_set():
-                await self._unless_stopped(self._topic_there())
+                try:
+                    await self._unless_stopped(self._topic_there())
+                except TransientError as error:
+                    log.warning("users wait for Kafka", reason=str(error))
+                    continue
                 if not self._stopping.is_set():
                     await self._session(self._app(Path(folder), await session_timeout(self._kafka)))
 

@@ -46,7 +46,7 @@ def _listen(address: tuple[str, int]) -> socket.socket:
     try:
         return socket.create_server(address)
     except OSError as error:
-        raise SandboxError(f"cannot listen on {address[0]}:{address[1]}: {os.strerror(error.errno)}") from None
+        raise SandboxError(f"cannot listen on {address[0]}:{address[1]}: {os.strerror(error.errno or 0)}") from None
 
 
 async def _serve(options: PbxOptions, http: tuple[str, int]) -> None:

@@ -26,21 +26,25 @@ def granted_expires(response: Response, contact: str, requested: int, dropped: C
     The bindings of other devices are in there too. Ours may have been rewritten on its way. A 2xx that lists none at
     all breaks the RFC but is taken for what its sender means.
     """
-    fallback = requested if response.expires is None else response.expires
     try:
         contacts = response.contacts
     except RemoteProtocolError:
-        return fallback
-    if not contacts:
-        return fallback
-    ours = _find(contacts, contact, dropped)
-    if ours is None:
+        contacts = ()
+    ours = _find(contacts, contact, dropped) if contacts else None
+    if contacts and ours is None:
         return None
-    return fallback if ours.expires is None else ours.expires
+    granted = ours.expires if ours is not None else None
+    if granted is None:
+        granted = response.expires
+    return requested if granted is None else granted
 
 
 def _find(contacts: Sequence[NameAddr], contact: str, dropped: Collection[str]) -> NameAddr | None:
     """Look for our binding: the same URI, the same address, or one that can be no other's."""
+    for binding in contacts:
+        # Nearly always it comes back as it went, and no URI has to be read.
+        if binding.uri_text == contact:
+            return binding
     wanted = SipUri.parse(contact)
     read = [(binding, uri) for binding in contacts if (uri := _uri(binding)) is not None]
     gone = [SipUri.parse(uri) for uri in dropped]
@@ -90,6 +94,8 @@ def redirect(response: Response) -> str | None:
 
 def service_routes(response: Response) -> tuple[str, ...]:
     """Return the Service-Route of a 2xx, for requests outside SIP dialogs (RFC 3608); none if it cannot be read."""
+    if "Service-Route" not in response.headers:
+        return ()
     try:
         return tuple(response.headers.get_list("Service-Route"))
     except RemoteProtocolError:

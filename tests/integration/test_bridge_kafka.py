@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
+from dialog_sandbox.kafka import EmbeddedKafka
 from dialog_sandbox.webrtc import WebClient
 from dialog_schemas.calls import Accept, AddIce, Answered, Ended, EndReason, Hangup, Incoming, Ringing, Start
 from fixtures.bridge import SDP
-from fixtures.bridge_bus import Surroundings
+from fixtures.bridge_bus import Surroundings, surroundings_of
 
 pytestmark = pytest.mark.needs("kafka")
 
@@ -141,3 +145,22 @@ async def test_a_bridge_that_was_killed_ends_its_calls_when_it_comes_back(
     ended = await surroundings.event("call-ended", "out-1")
     assert isinstance(ended, Ended)
     assert ended.reason is EndReason.ERROR
+
+
+async def test_calls_go_on_while_kafka_is_away(own_kafka: EmbeddedKafka, tmp_path: Path, offer: str) -> None:
+    async with surroundings_of(own_kafka.bootstrap, "t.", tmp_path) as around:
+        bridges = [await around.start_bridge("bridge-1"), await around.start_bridge("bridge-2")]
+        calls = [f"out-{number}" for number in range(4)]
+        for call_id in calls:
+            await talk(around, call_id, offer)
+        holders = {call_id: around.directory[call_id].instance for call_id in calls}
+        await asyncio.to_thread(own_kafka.kill)
+        # Longer than an instance may be silent. Nothing happens that could be waited for: that is the point.
+        await asyncio.sleep(5)
+        await asyncio.to_thread(own_kafka.start)
+        await around.command(Hangup(call_id=calls[0]))
+        await around.event("call-ended", calls[0])
+        for call_id in calls[1:]:
+            assert around.directory[call_id].instance == holders[call_id]
+        assert [event.call_id for event in around.events if event.NAME == "call-ended"] == calls[:1]
+        assert all(bridge.process.returncode is None for bridge in bridges)

@@ -118,6 +118,12 @@ def test_redirects_are_followed_a_few_times() -> None:
         assert request.uri == "sip:other.example.com"
     registration.receive(reply(request, 302, ("Contact", "<sip:other.example.com>")), 0, 1)
     assert registration.state is S.RETRYING
+    # The next attempt begins at the registrar of the account, and may be redirected again.
+    registration.start(60)
+    again = registration.request(60)
+    assert again.uri == "sip:pbx.example.com"
+    registration.receive(reply(again, 302, ("Contact", "<sip:other.example.com>")), 60, 1)
+    assert registration.request(60).uri == "sip:other.example.com"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ state waits with a deadline and is woken by each change.
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
@@ -46,7 +47,11 @@ class CallEndedError(Exception):
     """The call ended before what was waited for."""
 
 
-class Call:
+CallKey = tuple[str, str | None]
+"""Call-ID and our tag: what requests in a SIP dialog are told apart by, even where a phone calls itself."""
+
+
+class Call(abc.ABC):
     """One call of a phone."""
 
     def __init__(self, line: Line, audio: AudioPort, codecs: Sequence[Codec], peer: str) -> None:
@@ -67,6 +72,11 @@ class Call:
         self._session: Session | None = None
         self._origin = Origin(str(secrets.randbits(48)), 1, audio.local[0])
         self._waiters: set[asyncio.Future[None]] = set()
+
+    @property
+    @abc.abstractmethod
+    def key(self) -> CallKey:
+        """What its SIP dialog is known by."""
 
     async def talking(self, within: float = 10.0) -> None:
         """Return once both sides talk. Raises :class:`TimeoutError`, :class:`CallEndedError`."""

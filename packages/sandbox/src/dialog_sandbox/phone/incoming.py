@@ -12,7 +12,7 @@ from dialog_sip.sip_dialog import SipDialog
 
 from dialog_sandbox.media.audio_port import AudioPort
 from dialog_sandbox.phone import descriptions
-from dialog_sandbox.phone.call import SDP, Call, CallEndedError, CallState
+from dialog_sandbox.phone.call import SDP, Call, CallEndedError, CallKey, CallState
 from dialog_sandbox.phone.line import Line
 
 
@@ -25,6 +25,11 @@ class IncomingCall(Call):
         self._server = server
         server.on_cancel = self._cancelled
         server.on_ack_timeout = self._never_acknowledged
+
+    @property
+    def key(self) -> CallKey:
+        """Call-ID and our tag."""
+        return self.sip_dialog.record.call_id, self.sip_dialog.record.local_tag
 
     @property
     def invite(self) -> Request:

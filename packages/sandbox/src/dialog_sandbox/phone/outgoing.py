@@ -12,7 +12,7 @@ from dialog_sip.sdp import Codec, Direction, SdpError
 from dialog_sip.sip_dialog import DialogSet, SipDialog, initial_request
 
 from dialog_sandbox.media.audio_port import AudioPort
-from dialog_sandbox.phone.call import SDP, Call, CallState
+from dialog_sandbox.phone.call import SDP, Call, CallKey, CallState
 from dialog_sandbox.phone.line import MAX_CHALLENGES, Line
 
 
@@ -36,9 +36,9 @@ class OutgoingCall(Call):
         self._placing = asyncio.get_running_loop().create_task(self._place(invite), name=f"invite-{to}")
 
     @property
-    def call_id(self) -> str:
-        """Call-ID of its SIP dialog."""
-        return self._dialogs.invite.call_id
+    def key(self) -> CallKey:
+        """Call-ID and our tag."""
+        return self._dialogs.invite.call_id, self._dialogs.invite.from_.tag
 
     async def hangup(self) -> None:
         """End it: CANCEL until it is answered, then BYE."""

@@ -15,7 +15,7 @@ from dialog_sip.sdp import Codec
 from pydantic import SecretStr
 
 from dialog_sandbox.media.audio_port import Address, AudioPort
-from dialog_sandbox.phone.call import Call, CallState
+from dialog_sandbox.phone.call import Call, CallKey, CallState
 from dialog_sandbox.phone.descriptions import G711
 from dialog_sandbox.phone.incoming import IncomingCall
 from dialog_sandbox.phone.line import ALLOW, Line
@@ -61,7 +61,7 @@ class Phone:
         self._on_call = on_call
         self._line: Line | None = None
         self._registering: Registering | None = None
-        self._calls: dict[str, Call] = {}
+        self._calls: dict[CallKey, Call] = {}
         self._waiting: asyncio.Queue[IncomingCall] = asyncio.Queue(MAX_CALLS)
         self._taking: set[asyncio.Task[None]] = set()
         """What takes calls that come; ends with the phone."""
@@ -136,7 +136,7 @@ class Phone:
         uri = to if to.startswith(("sip:", "sips:", "tel:")) else f"sip:{to}@{self.line.domain}"
         audio = await AudioPort.open(self.line.host[0])
         call = OutgoingCall(self.line, audio, self._codecs, uri)
-        self._own(call.call_id, call)
+        self._own(call)
         return call
 
     async def wait_call(self, within: float = 10.0) -> IncomingCall:
@@ -144,14 +144,14 @@ class Phone:
         async with asyncio.timeout(within):
             return await self._waiting.get()
 
-    def _own(self, call_id: str, call: Call) -> None:
-        self._calls[call_id] = call
-        call.on_ended = lambda ended: self._ended(call_id, ended)
+    def _own(self, call: Call) -> None:
+        self._calls[call.key] = call
+        call.on_ended = self._ended
         if call.state is CallState.ENDED:
-            self._ended(call_id, call)
+            self._ended(call)
 
-    def _ended(self, call_id: str, call: Call) -> None:
-        self._calls.pop(call_id, None)
+    def _ended(self, call: Call) -> None:
+        self._calls.pop(call.key, None)
         self._spawn(call.close(), self._closing)
 
     def _spawn(self, work: Coroutine[Any, Any, None], owner: set[asyncio.Task[None]]) -> None:
@@ -163,7 +163,7 @@ class Phone:
         """Take a request of the PBX."""
         request = server.request
         if request.to.tag is not None:
-            call = self._calls.get(request.call_id)
+            call = self._calls.get((request.call_id, request.to.tag))
             call.receive(server) if call is not None else server.respond(481)
         elif request.method == "INVITE":
             self._spawn(self._take_invite(server), self._taking)
@@ -185,7 +185,7 @@ class Phone:
             server.respond(error.status, error.reason)
             await audio.close()
             return
-        self._own(server.request.call_id, call)
+        self._own(call)
         if self._on_call is not None:
             await self._on_call(call)
         elif self._waiting.full():

@@ -253,6 +253,7 @@ class Registration:
 
     def _back_off(self, now: float, jitter: float, *, slowly: bool) -> None:
         self._failures += 1
+        self._redirects = 0
         self._target = self._account.registrar
         delay = timing.backoff_delay(self._settings, self._failures, jitter, slowly=slowly)
         told, self._delay = self._delay, None

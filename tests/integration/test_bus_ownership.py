@@ -153,12 +153,12 @@ async def test_an_owner_that_comes_is_given_its_share_and_the_others_keep_their_
 
 
 async def test_a_restart_gets_its_partitions_back_without_a_rebalance(owners: Owners, load: Load) -> None:
-    one, two = await owners.start("r1"), await owners.start("r2")
+    one, two = await owners.start("r1", session=20), await owners.start("r2", session=20)
     await owners.share(one, two)
     had, told = set(one.partitions), two.told
     one.process.send_signal(signal.SIGTERM)
     assert await one.process.wait() == 0
-    again = await owners.start("r1")
+    again = await owners.start("r1", session=20)
     await owners.until(lambda: again.partitions == had)
     assert two.told == told, "the other owner was disturbed"
 

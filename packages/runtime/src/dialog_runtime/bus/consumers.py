@@ -11,6 +11,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from dialog_runtime.bus.errors import TransientError
 from dialog_runtime.bus.names import Names
 from dialog_runtime.bus.record import Record, key_text
 
@@ -58,7 +59,7 @@ async def until_stopped(stopping: asyncio.Event, session: Callable[[], Awaitable
     while not stopping.is_set():
         try:
             await session()
-        except (KafkaError, OSError) as error:
+        except (KafkaError, OSError, TransientError) as error:
             log.warning("reading again after an error", reader=name, error=type(error).__name__)
             await wait_for_event(stopping, RETRY)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from dialog_sip import RemoteProtocolError, Request
-from dialog_sip.aio import Endpoint, Flow, FlowError, ServerRequest
+from dialog_sip.aio import Endpoint, Flow, FlowError, ServerRequest, TraceHook
 from dialog_sip.digest import Algorithm
 from pydantic import SecretStr
 
@@ -47,10 +47,14 @@ class PbxOptions:
 
 
 class Pbx:
-    """A small PBX, for tests and demonstrations: ``async with Pbx(options) as pbx``."""
+    """A small PBX, for tests and demonstrations: ``async with Pbx(options) as pbx``.
 
-    def __init__(self, options: PbxOptions) -> None:
+    ``trace`` is told every SIP message that it sends or receives.
+    """
+
+    def __init__(self, options: PbxOptions, trace: TraceHook | None = None) -> None:
         self._options = options
+        self._trace = trace
         self._realm = options.realm or options.host
         self._location: Location[Flow] = Location()
         self._registrar: Registrar[Flow] = Registrar(
@@ -84,7 +88,7 @@ class Pbx:
 
     async def open(self) -> None:
         """Listen and register the phones. Raises :class:`FlowError` where the port is taken."""
-        self._endpoint = Endpoint(self._receive, on_stray_ack=self._receive_ack, on_flow=self._watch)
+        self._endpoint = Endpoint(self._receive, on_stray_ack=self._receive_ack, on_flow=self._watch, trace=self._trace)
         self.address = await self._listen(self._endpoint)
         self._proxy = Proxy(self._endpoint)
         if self._options.phones:

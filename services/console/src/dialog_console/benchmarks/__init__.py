@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 BENCHMARKS: dict[str, tuple[str, str]] = {
+    "call": ("dialog_console.benchmarks.call", "The demo's calls, one after another: CPU, latency, memory."),
     "bus": ("dialog_console.benchmarks.bus", "Round trips and throughput through the embedded Kafka."),
 }
 """Name -> module, and what it measures in one line."""

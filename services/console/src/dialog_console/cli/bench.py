@@ -73,6 +73,7 @@ def table(name: str, rows: Sequence[Row]) -> Table:
     from dialog_console.benchmarks.row import number
 
     shown = Table("", "value", "unit", "aim", "others", "", title=f"dialog-sip bench {name}")
+    shown.columns[0].no_wrap = True
     shown.columns[1].justify = "right"
     marks = {True: "[green]ok", False: "[red]missed", None: ""}
     for row in rows:

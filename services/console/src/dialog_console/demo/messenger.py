@@ -122,11 +122,11 @@ class Messenger:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def call(self, user_id: int, to: str, client: WebClient) -> Call:
-        """Start a call with the client's offer."""
+    async def call(self, user_id: int, to: str, client: WebClient, *, offer: str | None = None) -> Call:
+        """Start a call with the client's offer, made now unless it is given."""
         call_id = secrets.token_hex(8)
         call = self._calls[call_id] = Call(call_id, client)
-        await self.command(Start(call_id=call_id, user_id=user_id, to=to, sdp=await client.offer()))
+        await self.command(Start(call_id=call_id, user_id=user_id, to=to, sdp=offer or await client.offer()))
         return call
 
     async def incoming(self, user_id: int, client: WebClient, *, within: float = 10.0) -> Call:

@@ -12,7 +12,7 @@ from dialog_runtime.bus import PermanentError, TransientError
 from dialog_schemas.calls import Accept, AddIce, CallState, Ended, EndReason, Hangup, Start
 from dialog_schemas.instances import CallHeld
 from dialog_schemas.relay import RelayKind
-from fixtures.bridge import AOR, BridgeWorld
+from fixtures.bridge import AOR, SDP, BridgeWorld
 
 
 @pytest.fixture(autouse=True)
@@ -167,7 +167,7 @@ async def test_a_dead_bridges_call_is_ended_on_both_sides(bridge: BridgeWorld) -
     await dead.talk()
     await adopt_from(bridge, dead)
     _, bye = bridge.sent("BYE")[0]
-    assert (bye.uri, bye.cseq.number, bye.to.tag) == ("sip:100@192.0.2.7;branch=pbx", 2, "pbx")
+    assert (bye.uri, bye.cseq.number, bye.to.tag) == ("sip:100@192.0.2.7;branch=pbx", 1002, "pbx")
     assert isinstance(ended := bridge.events[0], Ended)
     assert ended.reason is EndReason.ERROR
     assert ended.seq > dead.events[-1].seq
@@ -202,6 +202,25 @@ async def test_a_call_that_had_ended_gets_its_bye_and_no_second_end(bridge: Brid
     await dead.talk()
     await dead.command(Hangup(call_id="call-1"))
     assert dead.outbox.records[-1].state is CallState.FINISHED
+    await adopt_from(bridge, dead)
+    assert len(bridge.sent("BYE")) == 1
+    assert bridge.events == []
+
+
+async def test_a_call_that_was_being_cancelled_is_cancelled_again(bridge: BridgeWorld) -> None:
+    dead = BridgeWorld("bridge-0")
+    await dead.start()
+    await dead.command(Hangup(call_id="call-1"))
+    await adopt_from(bridge, dead)
+    assert [relay.kind for _, relay in bridge.outbox.relays] == [RelayKind.CANCEL]
+    assert bridge.events == []
+
+
+async def test_a_call_that_was_answered_while_it_was_cancelled_gets_a_bye(bridge: BridgeWorld) -> None:
+    dead = BridgeWorld("bridge-0")
+    await dead.start()
+    await dead.command(Hangup(call_id="call-1"))
+    await dead.answer("INVITE", 200, body=SDP)
     await adopt_from(bridge, dead)
     assert len(bridge.sent("BYE")) == 1
     assert bridge.events == []

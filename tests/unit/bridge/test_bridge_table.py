@@ -101,7 +101,10 @@ BEGINNINGS = (
     Kind.ADOPT_OUTGOING,
     Kind.ADOPT_INCOMING,
     Kind.ADOPT_ENDED,
+    Kind.ADOPT_CANCELLED,
 )
+HEARD_BEFORE = {Kind.ADOPT_ENDED, Kind.ADOPT_CANCELLED}
+"""Beginnings of which the dialog server has heard the end."""
 
 
 def input_of(kind: Kind) -> Input:
@@ -154,7 +157,7 @@ def test_cell(phase: Phase, kind: Kind) -> None:
 
     ends = len(of(actions.PublishEnded, done))
     over = {*ENDING, Phase.FINISHED}
-    quietly = kind in {Kind.FENCED, Kind.ADOPT_ENDED}
+    quietly = kind in {Kind.FENCED, *HEARD_BEFORE}
     if phase not in over and call.phase in over and not quietly:
         assert ends == 1, "the dialog server hears of every end"
         assert of(actions.CloseMedia, done), "no media outlives its call"
@@ -240,7 +243,7 @@ def test_any_order_of_inputs_ends_once(beginning: Kind, kinds: list[Kind]) -> No
 
     fenced = Kind.FENCED in kinds
     ends = [action.event for action in of(actions.PublishEnded, done)]
-    assert len(ends) == (0 if beginning is Kind.ADOPT_ENDED else 1) or (fenced and len(ends) <= 1)
+    assert len(ends) == (0 if beginning in HEARD_BEFORE else 1) or (fenced and len(ends) <= 1)
     assert len(of(actions.Forget, done)) == 1
     if of(actions.OpenMedia, done):
         assert of(actions.CloseMedia, done)

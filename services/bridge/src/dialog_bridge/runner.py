@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 from dialog_runtime.clock import Clock
-from dialog_schemas.calls import Ended
+from dialog_schemas.calls import CallState, Ended
 from dialog_schemas.instances import CallHeld
 from dialog_schemas.relay import Relay, RelayKind
 from dialog_sip import RemoteProtocolError
@@ -23,7 +23,7 @@ from dialog_bridge.model.call import Call, Now
 from dialog_bridge.model.inputs import Input, Kind, Signal
 from dialog_bridge.model.leg import Parcel, SipLeg
 from dialog_bridge.model.machine import advance
-from dialog_bridge.model.phases import ENDING, PUBLIC_STATE, SETTLED, Phase
+from dialog_bridge.model.phases import ENDING, PUBLIC_STATE, Phase
 from dialog_bridge.ports import MediaEngine, Outbox, Registrars
 
 log = structlog.get_logger(__name__)
@@ -173,7 +173,9 @@ class CallRunner:
 
     def _entry(self) -> CallHeld:
         call, identity = self.call, self.call.identity
-        answered = call.phase in SETTLED or call.phase in {Phase.CONNECTING, *ENDING} - {Phase.CANCELLING}
+        # From the 200 on, either way, both talk as far as the SIP dialog is concerned.
+        over = call.phase in {*ENDING, Phase.FINISHED}
+        answered = call.answered_at is not None
         return CallHeld(
             call_id=identity.call_id,
             instance=self._outside.instance,
@@ -181,10 +183,10 @@ class CallRunner:
             direction=identity.direction,
             aor=identity.aor,
             user_id=identity.user_id,
-            state=PUBLIC_STATE[call.phase],
+            state=CallState.TALKING if answered and not over else PUBLIC_STATE[call.phase],
             seq=max(call.seq - 1, 0),
             sip_dialog=self.leg.record,
-            transaction=None if answered else self.leg.invite_transaction,
+            transaction=None if answered or call.phase is Phase.CLOSING else self.leg.invite_transaction,
             started_at=identity.started_at,
             answered_at=call.answered_at,
         )

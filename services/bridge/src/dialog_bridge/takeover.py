@@ -85,12 +85,12 @@ class Takeover:
 
 
 def _kind(entry: CallHeld) -> Kind:
-    if entry.state is CallState.FINISHED:
-        return Kind.ADOPT_ENDED
+    ended = entry.state is CallState.FINISHED
     if entry.transaction is None:
-        return Kind.ADOPT_CONFIRMED
-    outgoing = entry.direction is CallDirection.OUTGOING
-    return Kind.ADOPT_OUTGOING if outgoing else Kind.ADOPT_INCOMING
+        return Kind.ADOPT_ENDED if ended else Kind.ADOPT_CONFIRMED
+    if entry.direction is CallDirection.INCOMING:
+        return Kind.ADOPT_INCOMING
+    return Kind.ADOPT_CANCELLED if ended else Kind.ADOPT_OUTGOING
 
 
 def _runner(desk: Desk, entry: CallHeld, epoch: int) -> CallRunner:

@@ -24,6 +24,11 @@ def cancel(call: Call, _: Input) -> list[Action]:
     return [SendCancel(), *call.end(EndReason.ERROR, LOST)]
 
 
+def cancel_again(_: Call, __: Input) -> list[Action]:
+    """Cancel an INVITE whose CANCEL may have died with its bridge; the dialog server has heard `ended`."""
+    return [SendCancel()]
+
+
 def decline(call: Call, signal: Signal) -> list[Action]:
     """Answer an INVITE that the dead bridge had taken; ``detail`` names its transaction."""
     return [Respond(signal.detail, 500), *call.end(EndReason.ERROR, LOST, 500)]

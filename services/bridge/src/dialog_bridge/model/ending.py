@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dialog_schemas.calls import EndReason, Transferred
 
-from dialog_bridge.model.actions import Action, CloseMedia, Respond, SendAck, SendBye
+from dialog_bridge.model.actions import Action, CloseMedia, Record, Respond, SendAck, SendBye
 from dialog_bridge.model.call import Call
 from dialog_bridge.model.inputs import Input, MediaNews, MediaRefusal, Request, Response
 from dialog_bridge.model.reasons import media_failure
@@ -117,7 +117,7 @@ def bye(_: Call, __: Input) -> list[Action]:
 
 def answered_too_late(_: Call, response: Response) -> list[Action]:
     """Confirm and end what a 200 began that crossed our CANCEL."""
-    return [SendAck(response.branch), SendBye()]
+    return [SendAck(response.branch), SendBye(), Record()]
 
 
 def accept_bye(_: Call, request: Request) -> list[Action]:

@@ -44,7 +44,7 @@ def present(call: Call, offer: MediaResult) -> list[Action]:
 
 def ring(call: Call, _: Input) -> list[Action]:
     """Let the caller hear that it rings. 180 without a description: the PBX makes the sound."""
-    return [*provisional(call, 180), Record()]
+    return provisional(call, 180)
 
 
 def accept(_: Call, command: Command[Accept]) -> list[Action]:
@@ -54,13 +54,13 @@ def accept(_: Call, command: Command[Accept]) -> list[Action]:
 
 def answer(call: Call, answer: MediaResult) -> list[Action]:
     """Answer the INVITE."""
+    call.answered_at = call.now.utc
     return [*call.answer(200, answer.sip), Record()]
 
 
 def confirmed(call: Call, _: Request) -> list[Action]:
     """Talk, now that the ACK is here."""
-    call.answered_at = call.now.utc
-    return [*call.tell(Answered), Record()]
+    return call.tell(Answered)
 
 
 def confirmed_with_answer(_: Call, request: Request) -> list[Action]:

@@ -92,10 +92,12 @@ class Kind(StrEnum):
     REOFFER = "reoffer"
     """What we want is not yet what the PBX knows: make the offer again. The call says so to itself, after glare."""
     ADOPT_CONFIRMED = "adopt-confirmed"
-    """A dead bridge left a call: with a SIP dialog, an INVITE of its own open, or the PBX's, or one that had ended."""
+    """A dead bridge left a call: with a SIP dialog, an INVITE of its own open, or the PBX's, or one that had ended and
+    waited for the answer to BYE or CANCEL."""
     ADOPT_OUTGOING = "adopt-outgoing"
     ADOPT_INCOMING = "adopt-incoming"
     ADOPT_ENDED = "adopt-ended"
+    ADOPT_CANCELLED = "adopt-cancelled"
     FENCED = "fenced"
     """The directory says that another instance holds the call, with a higher epoch."""
 

@@ -32,6 +32,10 @@ SDP = "application/sdp"
 MAX_OPEN = 16
 """Requests of the PBX that wait for an answer of ours at a time. A peer with more than that has lost its mind."""
 
+CSEQ_GAP = 1000
+"""How far above the recorded CSeq an adopted SIP dialog goes on: the dead bridge may have sent more than it recorded,
+and a number that is not above its last one is refused (RFC 3261 section 12.2.2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
@@ -124,7 +128,8 @@ class SipLeg:
         """
         confirmed = transaction is None and record.remote_tag is not None
         state = DialogState.CONFIRMED if confirmed else DialogState.EARLY
-        dialog = SipDialog(DialogRecord(**record.model_dump()), state)
+        ahead = {"local_cseq": record.local_cseq + CSEQ_GAP}
+        dialog = SipDialog(DialogRecord(**record.model_dump() | ahead), state)
         leg = cls(names, transaction or "", _dialog=dialog)
         if transaction is not None and record.remote_cseq is not None:
             leg._open[transaction] = (_invite_of(record, record.remote_cseq), None)

@@ -32,7 +32,7 @@ def start(call: Call, command: Command[Start]) -> list[Action]:
 
 def invite(call: Call, offer: MediaResult) -> list[Action]:
     """Send the INVITE with our offer."""
-    return [SendInvite(offer.sip), Record(), *call.tell(Trying)]
+    return [SendInvite(offer.sip), *call.tell(Trying)]
 
 
 def remote_ringing(call: Call, response: Response) -> list[Action]:
@@ -42,14 +42,14 @@ def remote_ringing(call: Call, response: Response) -> list[Action]:
 
 def answered(call: Call, response: Response) -> list[Action]:
     """Confirm the SIP dialog at once, as the 200 is retransmitted until the ACK, then let media take the answer."""
+    call.answered_at = call.now.utc
     answer = response.sdp or call.early_answer or b""
     return [SendAck(response.branch), Record(), TakeSipAnswer(answer)]
 
 
 def talk(call: Call, answer: MediaResult) -> list[Action]:
     """Talk: each side has the other's description. Incoming calls without an offer come here too."""
-    call.answered_at = call.now.utc
-    return [*call.describe(Answered, sdp=answer.web), Record()]
+    return call.describe(Answered, sdp=answer.web)
 
 
 # What may come between.

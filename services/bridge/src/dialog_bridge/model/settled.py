@@ -13,6 +13,7 @@ from dialog_bridge.model.actions import (
     Action,
     AddCandidate,
     MakeSipOffer,
+    Record,
     Respond,
     SendAck,
     SendDigits,
@@ -75,7 +76,7 @@ def reinvite(_: Call, offer: MediaResult) -> list[Action]:
 def reinvite_accepted(call: Call, response: Response) -> list[Action]:
     """Have media take the PBX's answer to our re-INVITE."""
     call.holds = call.wants_hold
-    return [SendAck(response.branch), TakeSipAnswer(response.sdp or b"")]
+    return [SendAck(response.branch), Record(), TakeSipAnswer(response.sdp or b"")]
 
 
 def settled(call: Call, answer: MediaResult) -> list[Action]:
@@ -115,7 +116,7 @@ def make_late_offer(call: Call, request: Request) -> list[Action]:
 
 def reanswer(call: Call, answer: MediaResult) -> list[Action]:
     """Answer the re-INVITE or UPDATE."""
-    return [*call.answer(200, answer.sip), *call.tell_held()]
+    return [*call.answer(200, answer.sip), *call.tell_held(), Record()]
 
 
 def reoffer_refused(call: Call, refusal: MediaRefusal) -> list[Action]:

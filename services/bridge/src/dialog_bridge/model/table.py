@@ -100,6 +100,7 @@ def _rows() -> dict[P, Row]:
         _go(P.CANCELLING, adopted.cancel, K.ADOPT_OUTGOING),
         _go(P.FINISHED, adopted.decline, K.ADOPT_INCOMING),
         _go(P.CLOSING, ending.bye, K.ADOPT_ENDED),
+        _go(P.CANCELLING, adopted.cancel_again, K.ADOPT_CANCELLED),
     )
 
     # In any phase before the end.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -216,3 +217,14 @@ async def test_what_is_there_before_the_broker_waits_for_it() -> None:
         assert not view.is_ready
         await asyncio.wait_for(client.supervisor.stop(10), 15)
     await supervisor.stop(1)
+
+
+async def test_a_broker_that_refuses_the_session_timeout_is_taken_at_its_word(server_dir: Path) -> None:
+    from dialog_sandbox.kafka import EmbeddedKafka
+
+    settings = {"group.min.session.timeout.ms": "6000"}
+    async with EmbeddedKafka(server_dir, settings=settings) as broker, bus_client(broker.bootstrap, "t.") as client:
+        seen = Seen()
+        await asyncio.wait_for(client.bus.consume("group", [USERS], seen).ready(), 20)
+        await client.bus.publisher.publish(USERS, "k", UserCreated(user_id=1))
+        await seen.next()

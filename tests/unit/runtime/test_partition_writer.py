@@ -146,3 +146,11 @@ async def test_a_flush_waits_and_is_bounded(log: FakeLog, writer: PartitionWrite
     assert not await writer.flush(0.05)
     log.allowed.set()
     assert await writer.flush(5)
+
+
+async def test_a_bug_in_the_writer_is_told_to_the_session(log: FakeLog, writer: PartitionWriter) -> None:
+    log.errors = [ZeroDivisionError()]
+    writer.add([row("a", b"1")], 1)
+    await asyncio.wait_for(writer.broken.wait(), 5)
+    with pytest.raises(ZeroDivisionError):
+        writer.raise_failure()

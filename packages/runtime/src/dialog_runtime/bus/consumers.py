@@ -74,6 +74,13 @@ async def wait_for_event(event: asyncio.Event, seconds: float) -> bool:
     return True
 
 
+async def cancelled(task: asyncio.Task[None], patience: float = 1.0) -> None:
+    """Cancel ``task`` until it has ended; what cleans up for more than ``patience`` seconds is cancelled again."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=patience)
+
+
 async def either(one: asyncio.Event, other: asyncio.Event) -> None:
     """Wait until one of two events is set."""
     if one.is_set() or other.is_set():

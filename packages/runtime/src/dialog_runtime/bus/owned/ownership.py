@@ -50,6 +50,8 @@ class OwnedPartitions(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         self._stopping = asyncio.Event()
         self._joined = asyncio.Event()
         self._last_tick = clock.monotonic()
+        self._dealing = False
+        """A rebalance is on: everything is paused until the assignment comes."""
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -87,6 +89,7 @@ class OwnedPartitions(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002  always all of them
         """Pause everything: who owns what is being dealt out anew."""
+        self._dealing = True
         await asyncio.gather(*(session.pause() for session in self._sessions.values()))
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
@@ -95,6 +98,7 @@ class OwnedPartitions(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         gone = [number for number in self._sessions if number not in numbers]
         kept = [number for number in self._sessions if number in numbers]
         new = sorted(numbers - set(kept))
+        self._dealing = False
         log.info("partitions assigned", kept=sorted(kept), new=new, gone=sorted(gone))
         await self._release(gone)
         for number in kept:
@@ -130,7 +134,7 @@ class OwnedPartitions(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
     async def _tick(self) -> None:
         slept = self._slept()
         self._last_tick = self._clock.monotonic()
-        if slept:
+        if slept and not self._dealing:
             log.warning("this process slept; its partitions may be somebody else's")
             await asyncio.gather(*(session.pause() for session in self._sessions.values()))
             for session in self._sessions.values():

@@ -190,6 +190,7 @@ class PartitionSession:
             for raw in await self._poll():
                 if self._interrupt.is_set() or not await self._in_hand(record_of(self._tools.names, raw)):
                     break
+        self._writer.raise_failure()
 
     async def _poll(self) -> Sequence[Any]:
         try:

@@ -29,6 +29,7 @@ from aiokafka.errors import (
     ProducerFenced,
 )
 
+from dialog_runtime.bus.consumers import cancelled
 from dialog_runtime.bus.errors import PermanentError
 from dialog_runtime.bus.message import Message
 from dialog_runtime.bus.names import Names
@@ -106,6 +107,11 @@ class PartitionWriter:
         self._some.clear()
         self._idle.set()
 
+    def raise_failure(self) -> None:
+        """Raise what ended the writer, where that was none of the things that Kafka does to one."""
+        if self._task is not None and self._task.done() and not self._task.cancelled():
+            self._task.result()
+
     def add(self, messages: Sequence[Message], offset: int | None) -> asyncio.Future[bool]:
         """Put ``messages`` and the input ``offset`` into the next transaction; true once it is committed."""
         for message in messages:
@@ -137,14 +143,20 @@ class PartitionWriter:
 
     async def _close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            # Twice, where need be: the first may end in an abort that waits for a broker that is away.
+            await cancelled(self._task)
             self._task = None
         if self._producer is not None:
             producer, self._producer = self._producer, None
             await _stop(producer)
 
     async def _run(self, producer: AIOKafkaProducer) -> None:
+        try:
+            await self._write(producer)
+        finally:
+            self.broken.set()
+
+    async def _write(self, producer: AIOKafkaProducer) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await self._some.wait()
@@ -154,9 +166,8 @@ class PartitionWriter:
                 await self._transact(producer, batch)
             except _BROKEN as error:
                 log.warning("partition writer broke", partition=self._inputs.partition, error=type(error).__name__)
-                self.broken.set()
                 return
-            except KafkaError as error:
+            except (KafkaError, OSError) as error:
                 log.warning("transaction failed", partition=self._inputs.partition, error=type(error).__name__)
                 await asyncio.sleep(_RETRY)
             else:

@@ -16,7 +16,7 @@ from dialog_runtime.bus.names import Names
 from dialog_runtime.bus.topics import ensure_topics
 from dialog_schemas.mappings import MappingUpserted, PeerType, Transport
 from dialog_schemas.topics import MAPPINGS, REGISTRATIONS
-from fixtures.bus import BusClient, Owners, bus_client
+from fixtures.bus import BusClient, Owners, bus_client, running_owners
 from fixtures.servers import Kafka
 
 if TYPE_CHECKING:
@@ -164,8 +164,10 @@ async def test_a_restart_gets_its_partitions_back_without_a_rebalance(owners: Ow
 
 
 async def test_a_broker_that_dies_and_comes_back_loses_nothing(own_kafka: EmbeddedKafka) -> None:
-    owners = Owners(own_kafka.bootstrap, "t.")
-    async with bus_client(own_kafka.bootstrap, "t.", "load") as client:
+    async with (
+        bus_client(own_kafka.bootstrap, "t.", "load") as client,
+        running_owners(own_kafka.bootstrap, "t.") as owners,
+    ):
         await ensure_topics(client.kafka, [MAPPINGS, REGISTRATIONS])
         load = Load(client)
         one, two = await owners.start("r1"), await owners.start("r2")
@@ -176,4 +178,3 @@ async def test_a_broker_that_dies_and_comes_back_loses_nothing(own_kafka: Embedd
             await asyncio.to_thread(own_kafka.start)
             await load.passes(100)
         check(await committed(client, load.last))
-    await owners.end()

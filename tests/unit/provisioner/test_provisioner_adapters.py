@@ -10,11 +10,12 @@ from dialog_provisioner.adapters.postgres.connection import Database, translated
 from dialog_provisioner.adapters.postgres.leadership import _address
 from dialog_provisioner.dirty import Dirty
 from dialog_provisioner.model.diff import Change
-from dialog_provisioner.model.rows import Address
 from dialog_provisioner.ports import RowRefusedError, TableUnavailableError, TopicUnavailableError
 from dialog_runtime.bus.message import Message, tombstone_message
 from dialog_runtime.bus.publisher import Publisher
 from dialog_runtime.clock import ManualClock
+from dialog_runtime.table.names import Names
+from dialog_runtime.table.rows import Address
 from dialog_runtime.testing.memory import MemoryBroker
 from dialog_schemas.mappings import MappingRejected
 from dialog_schemas.topics import MAPPINGS
@@ -161,6 +162,6 @@ def test_no_password_is_shown() -> None:
 
 
 def test_names_are_quoted() -> None:
-    names = sql.Names('a"b', "T")
+    names = Names('a"b', "T")
     assert names.qualified == '"a""b"."T"'
     assert all('ON "a""b"."T"' in statement for statement in sql.create_triggers(names))

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dialog_provisioner.model.check import Checked, check
 from dialog_provisioner.model.diff import Change, Comparison, changes
-from dialog_provisioner.model.duplicates import base_of, settle
-from dialog_provisioner.model.rows import Address, Head, Row
+from dialog_runtime.table.check import Checked, check
+from dialog_runtime.table.duplicates import base_of, settle
+from dialog_runtime.table.rows import Address, Head, Row
 from dialog_schemas.mappings import MappingRejected, MappingUpserted
 
 AOR = "1@pbx"

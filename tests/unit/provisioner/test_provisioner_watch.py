@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 import pytest
 from dialog_provisioner import watch as watch_module
 from dialog_provisioner.dirty import REMEMBERED_AT_MOST, Dirty
-from dialog_provisioner.model.check import Checked
 from dialog_provisioner.model.diff import Change
-from dialog_provisioner.model.rows import Address, Head, Row
 from dialog_provisioner.ports import Fingerprint, LeadershipLostError, TableUnavailableError, TopicUnavailableError
 from dialog_provisioner.status import Status, WatchState
 from dialog_provisioner.watch import Pace, Watch
 from dialog_runtime.clock import SystemClock
+from dialog_runtime.table.check import Checked
+from dialog_runtime.table.rows import Address, Head, Row
 
 
 class FakeRows:

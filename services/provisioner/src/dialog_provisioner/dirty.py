@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Set as AbstractSet
 
-from dialog_provisioner.model.rows import Address
+from dialog_runtime.table.rows import Address
 
 REMEMBERED_AT_MOST = 2_000
 """Addresses kept apart. Above that, comparing the whole table is cheaper than reading so many rows one by one."""

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from typing import NamedTuple, Protocol
 
 from dialog_runtime.bus.errors import PermanentError, TransientError
+from dialog_runtime.table.check import Checked
+from dialog_runtime.table.rows import Address, Head, Row
 
 from dialog_provisioner.model.autocreate import NewRow, Origin
-from dialog_provisioner.model.check import Checked
 from dialog_provisioner.model.diff import Change
-from dialog_provisioner.model.rows import Address, Head, Row
 
 
 class TableUnavailableError(TransientError):

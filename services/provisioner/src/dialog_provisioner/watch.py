@@ -17,10 +17,10 @@ from typing import TypeVar
 
 import structlog
 from dialog_runtime.clock import Clock
+from dialog_runtime.table.rows import Address
 
 from dialog_provisioner.dirty import Dirty
 from dialog_provisioner.model.diff import Change, Comparison, changes
-from dialog_provisioner.model.rows import Address
 from dialog_provisioner.ports import (
     Fingerprint,
     Leadership,

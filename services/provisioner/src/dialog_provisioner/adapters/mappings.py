@@ -17,12 +17,12 @@ from dialog_runtime.bus.publisher import PUBLISH_WITHIN
 from dialog_runtime.bus.record import Record
 from dialog_runtime.bus.view import View
 from dialog_runtime.clock import Clock
+from dialog_runtime.table.check import Checked
 from dialog_schemas.cloudevents import MalformedEventError
 from dialog_schemas.mappings import MappingRejected, MappingUpserted
 from dialog_schemas.topics import MAPPINGS
 
 from dialog_provisioner.dirty import Dirty
-from dialog_provisioner.model.check import Checked
 from dialog_provisioner.model.diff import Change
 from dialog_provisioner.ports import TopicUnavailableError
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from dialog_provisioner.model.check import Checked
-from dialog_provisioner.model.duplicates import base_of, keys_of, settle
-from dialog_provisioner.model.rows import Address, Head, Row
+from dialog_runtime.table.check import Checked
+from dialog_runtime.table.duplicates import base_of, keys_of, settle
+from dialog_runtime.table.rows import Address, Head, Row
 
 Published = Mapping[str, Checked]
 """Key -> the last event on the topic."""

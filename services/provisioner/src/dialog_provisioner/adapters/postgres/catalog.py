@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import asyncpg
+from dialog_runtime.table.names import COLUMNS, Names
 
 from dialog_provisioner.adapters.postgres import sql
-from dialog_provisioner.adapters.postgres.sql import Names
 from dialog_provisioner.ports import TableUnavailableError
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ async def find(connection: Connection, name: str) -> Table | None:
     if not found["plain"]:
         raise TableUnavailableError(f"{name} is no table but a view or the like: name the table itself")
     types = {row["attname"]: row["type"] for row in await connection.fetch(_TYPES, found["oid"])}
-    missing = [column for column in sql.COLUMNS if column not in types]
+    missing = [column for column in COLUMNS if column not in types]
     if missing:
         raise TableUnavailableError(f"table {name} has no column {', '.join(missing)}: add it")
     return Table(
         oid=found["oid"],
         names=Names(found["nspname"], found["relname"]),
-        types={column: types[column] for column in sql.COLUMNS},
+        types={column: types[column] for column in COLUMNS},
         has_ledger=found["ledger"],
     )
 

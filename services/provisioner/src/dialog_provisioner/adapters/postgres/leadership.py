@@ -16,11 +16,11 @@ from contextlib import suppress
 
 import asyncpg
 import structlog
+from dialog_runtime.table.rows import Address
 
 from dialog_provisioner.adapters.postgres import sql
 from dialog_provisioner.adapters.postgres.connection import Database, translated
 from dialog_provisioner.dirty import Dirty
-from dialog_provisioner.model.rows import Address
 from dialog_provisioner.ports import LeadershipLostError, TableUnavailableError
 
 TRY_EVERY = 0.4

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
+from dialog_runtime.table.rows import Address, Head, Row
 
 from dialog_provisioner.adapters.postgres import catalog, sql
 from dialog_provisioner.adapters.postgres.catalog import Table
 from dialog_provisioner.adapters.postgres.connection import translated
-from dialog_provisioner.model.rows import Address, Head, Row
 from dialog_provisioner.ports import Fingerprint, TableUnavailableError
 
 _READ = ("sip_port", "sip_parameters", "sip_headers", "peer_type", "peer_id", "register", "can_call", "can_be_called")

@@ -1,12 +1,12 @@
 """What is created in the dialog server's database, where it is missing and may be created.
 
 Nothing here is ever dropped. Every name but the table's own starts with ``dialog_sip_``. Statements take a
-:class:`Names`, whose parts are quoted.
+:class:`~dialog_runtime.table.names.Names`, whose parts are quoted.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dialog_runtime.table.names import Names, quoted
 
 CHANNEL = "dialog_sip_mappings"
 """NOTIFY channel. Payload: ``["sip_user", "sip_host"]`` of a row that changed, or :data:`EVERYTHING`."""
@@ -17,37 +17,9 @@ NAMED_AT_MOST = 200
 PAYLOAD_MAX = 7900
 """Bytes; PostgreSQL takes less than 8,000."""
 
-COLUMNS = (
-    "sip_user", "sip_password", "sip_host", "sip_port", "sip_parameters", "sip_headers", "peer_type", "peer_id",
-    "peer_str_id", "register", "can_call", "can_be_called",
-)  # fmt: skip
-"""Columns of the contract; the table may have more."""
-
 FUNCTION = "dialog_sip_mappings_changed"
 LEDGER = "dialog_sip_users"
 INDEX = "dialog_sip_mappings_aor"
-
-
-def quoted(identifier: str) -> str:
-    """Quote an SQL identifier."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """Quoted names of a table and of what stands beside it in its schema."""
-
-    schema: str
-    table: str
-
-    @property
-    def qualified(self) -> str:
-        """The table."""
-        return f"{quoted(self.schema)}.{quoted(self.table)}"
-
-    def beside(self, name: str) -> str:
-        """Something else in the same schema."""
-        return f"{quoted(self.schema)}.{quoted(name)}"
 
 
 def create_table(name: str) -> str:

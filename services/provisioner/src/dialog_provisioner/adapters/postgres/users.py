@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
+from dialog_runtime.table.rows import Address
 
 from dialog_provisioner.adapters.postgres import catalog, sql
 from dialog_provisioner.adapters.postgres.catalog import Table
 from dialog_provisioner.adapters.postgres.connection import translated
 from dialog_provisioner.model.autocreate import NewRow, Origin, Record, Standing, counts
-from dialog_provisioner.model.rows import Address
 from dialog_provisioner.ports import TableUnavailableError
 
 if TYPE_CHECKING:

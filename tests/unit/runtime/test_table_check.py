@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dialog_provisioner.model.check import check
-from dialog_provisioner.model.rows import AOR_MAX, Row
+from dialog_runtime.table.check import check
+from dialog_runtime.table.rows import AOR_MAX, Row
 from dialog_schemas.mappings import MappingRejected, MappingUpserted, PeerType
 from hypothesis import given
 from hypothesis import strategies as st

@@ -14,6 +14,8 @@ _FALSE = frozenset({"false", "f", "0", "no", "n", "off"})
 
 # RFC 3261 section 25.1: user = 1*( unreserved / escaped / user-unreserved ).
 _USER_CHARACTER = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2}")
+_PLAIN_USER = re.compile(r"[A-Za-z0-9\-_.+]+")
+"""What nearly every user looks like, told at a glance."""
 # hostname, with the underscore that names in private DNS and in container networks have.
 _HOST_NAME = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?"
@@ -50,11 +52,13 @@ def int32(column: str, text: str | None) -> int:
 
 def boolean(column: str, text: str | None) -> bool:
     """Read a boolean in any way PostgreSQL writes one; NULL is false."""
-    word = (text or "").strip().lower()
-    if not word or word in _FALSE:
+    if text is None:
         return False
+    word = text.strip().lower()
     if word in _TRUE:
         return True
+    if not word or word in _FALSE:
+        return False
     raise FieldError(f"{column} is {_shown(word)}: write true or false")
 
 
@@ -90,8 +94,7 @@ def sip_user(text: str | None) -> str:
     """Check the user part of a SIP URI (RFC 3261 section 19.1.1)."""
     if not text:
         raise FieldError("sip_user is empty: write the user part of the SIP address")
-    rest = _USER_CHARACTER.sub("", text)
-    if rest:
+    if not _PLAIN_USER.fullmatch(text) and (rest := _USER_CHARACTER.sub("", text)):
         character = rest[0]
         escaped = "".join(f"%{byte:02X}" for byte in character.encode())
         raise FieldError(

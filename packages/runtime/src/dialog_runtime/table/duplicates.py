@@ -13,8 +13,8 @@ from collections.abc import Container, Iterable, Sequence
 
 from dialog_schemas.mappings import MappingRejected, MappingUpserted
 
-from dialog_provisioner.model.check import Checked, check
-from dialog_provisioner.model.rows import Row
+from dialog_runtime.table.check import Checked, check
+from dialog_runtime.table.rows import Row
 
 _NUMBER = re.compile(r" \(row \d+\)$")
 
@@ -23,6 +23,9 @@ def settle(rows: Sequence[Row], incumbent: Checked | None) -> dict[str, Checked]
     """Return key -> event for all rows of one AOR; none for no rows."""
     if not rows:
         return {}
+    if len(rows) == 1:
+        only = check(rows[0])
+        return {only.aor: only}
     checked = sorted(map(check, rows), key=lambda event: _precedence(event, incumbent))
     used, others = checked[0], checked[1:]
     settled = {used.aor: used}

@@ -18,6 +18,8 @@ from dialog_schemas.topics import EVENT_TYPES
 SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/json"
 _LONGEST_TYPE = 64
+_SPEC_VERSION = ("ce_specversion", SPEC_VERSION.encode())
+_CONTENT_TYPE = ("content-type", CONTENT_TYPE.encode())
 
 
 class MalformedEventError(ValueError):
@@ -42,21 +44,20 @@ class Envelope:
 
 def encode(envelope: Envelope) -> tuple[bytes, Headers]:
     """Return value and headers of the record."""
-    pairs = [
-        ("ce_specversion", SPEC_VERSION),
-        ("ce_id", envelope.id),
-        ("ce_source", envelope.source),
-        ("ce_type", envelope.event.type()),
-        ("content-type", CONTENT_TYPE),
+    headers = [
+        _SPEC_VERSION,
+        ("ce_id", envelope.id.encode()),
+        ("ce_source", envelope.source.encode()),
+        ("ce_type", envelope.event.type().encode()),
+        _CONTENT_TYPE,
     ]
     if envelope.subject is not None:
-        pairs.append(("ce_subject", envelope.subject))
+        headers.append(("ce_subject", envelope.subject.encode()))
     if envelope.time is not None:
-        pairs.append(("ce_time", envelope.time.isoformat().replace("+00:00", "Z")))
+        headers.append(("ce_time", envelope.time.isoformat().replace("+00:00", "Z").encode()))
     if envelope.trace is not None:
-        pairs.append(("ce_traceparent", envelope.trace))
-    value = envelope.event.model_dump_json(by_alias=True, exclude_none=True).encode()
-    return value, tuple((name, text.encode()) for name, text in pairs)
+        headers.append(("ce_traceparent", envelope.trace.encode()))
+    return envelope.event.model_dump_json(by_alias=True, exclude_none=True).encode(), tuple(headers)
 
 
 def decode(value: bytes | None, headers: Headers) -> Envelope:

@@ -10,6 +10,7 @@ parts. Once ``build`` is done, heartbeats begin, ``/readyz`` says yes and one li
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -43,6 +44,10 @@ log = structlog.get_logger(__name__)
 
 CLEAN, CRASHED, MISUSED = 0, 1, 2
 """Exit codes: stopped as told, a part failed, wrong arguments or configuration."""
+
+GC_THRESHOLDS = (50_000, 10, 10)
+"""Of Python's collector of cycles. Services keep 100,000s of objects that live long; with Python's own thresholds (700,
+10, 10) walking over them takes a third of all CPU while they are filled."""
 
 STOP_WITHIN = 10.0
 """Seconds that the parts have to stop, after the drain."""
@@ -136,6 +141,7 @@ def start(
         print(f"dialog-{name.value}: {error}", file=sys.stderr)  # noqa: T201  before there is a log
         return MISUSED
     configure(name.value, instance, log_level)
+    gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_main(name, build, serve, options, settings))
 

@@ -30,7 +30,10 @@ class Message:
     @property
     def size(self) -> int:
         """Bytes, about."""
-        return len(self.value or b"") + len(self.key or "") + sum(len(k) + len(v) for k, v in self.headers)
+        size = len(self.value or b"") + len(self.key or "")
+        for name, value in self.headers:
+            size += len(name) + len(value)
+        return size
 
 
 def event_message(

@@ -55,6 +55,7 @@ _RECONNECT = 0.5
 class _Pending:
     number: int
     message: Message
+    size: int
     expires: float
     done: asyncio.Future[None]
 
@@ -90,11 +91,12 @@ class KafkaSender:
         """Queue ``message``; see :class:`~dialog_runtime.bus.publisher.Sender`."""
         if self._stopping.is_set():
             raise BusStoppedError("the producer was stopped")
-        if self._pending >= MAX_PENDING or self._pending_bytes + message.size > MAX_PENDING_BYTES:
+        size = message.size
+        if self._pending >= MAX_PENDING or self._pending_bytes + size > MAX_PENDING_BYTES:
             raise BusOverloadedError(f"{self._pending} records wait for Kafka already")
         loop = asyncio.get_running_loop()
         self._number += 1
-        item = _Pending(self._number, message, loop.time() + within, loop.create_future())
+        item = _Pending(self._number, message, size, loop.time() + within, loop.create_future())
         self._count(item)
         self._enqueue(item)
         return item.done
@@ -224,11 +226,11 @@ class KafkaSender:
 
     def _count(self, item: _Pending) -> None:
         self._pending += 1
-        self._pending_bytes += item.message.size
+        self._pending_bytes += item.size
 
     def _settle(self, item: _Pending, error: Exception | None) -> None:
         self._pending -= 1
-        self._pending_bytes -= item.message.size
+        self._pending_bytes -= item.size
         if item.done.done():
             return
         if error is None:
@@ -248,7 +250,7 @@ def _arguments(message: Message) -> dict[str, Any]:
 
 def _refusal(item: _Pending, error: BaseException) -> PermanentError:
     return PermanentError(
-        f"Kafka refuses a record of {item.message.size} bytes for {item.message.topic}: {type(error).__name__}"
+        f"Kafka refuses a record of {item.size} bytes for {item.message.topic}: {type(error).__name__}"
     )
 
 

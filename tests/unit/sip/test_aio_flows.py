@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from dialog_sip.aio.flow import Flow, FlowError, Listener
-from dialog_sip.aio.tcp import MAX_CONNECTIONS, TcpFlow, TcpListener, listen_tcp, open_tcp
+from dialog_sip.aio.tcp import MAX_CONNECTIONS, StreamListener, TcpFlow, listen_tcp, open_tcp
 from dialog_sip.aio.udp import MAX_PEERS, UdpListener, listen_udp, open_udp
 from dialog_sip.framer import PING, PONG
 
@@ -227,7 +227,7 @@ async def test_connections_of_a_listener_are_bounded(ways: Ways, monkeypatch: py
     second = await open_tcp(listener.address, ways.client)
     await ways.client.until(lambda: second in ways.client.closed)
     assert not first.closed
-    assert isinstance(listener, TcpListener)
+    assert isinstance(listener, StreamListener)
 
 
 async def test_a_ping_is_answered_with_a_pong(ways: Ways) -> None:

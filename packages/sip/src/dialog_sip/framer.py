@@ -2,8 +2,8 @@
 
 However the stream is cut into chunks, the same frames come out. Between messages stand the keepalives of RFC 5626
 section 4.4.1: a double CRLF is a ping and comes out as :data:`PING`, a single CRLF is the pong and comes out as
-nothing. A stream that breaks the framing cannot be trusted again: :attr:`Framer.error` is set and the connection has
-to be closed.
+nothing. Two pongs in a row look like a ping: who sends pings says so with :meth:`Framer.expect_pong`. A stream that
+breaks the framing cannot be trusted again: :attr:`Framer.error` is set and the connection has to be closed.
 """
 
 from __future__ import annotations
@@ -26,13 +26,16 @@ _LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*(?:\r\n[ \t]+)?(\d{
 class Framer:
     """Cuts one incoming stream. Holds at most ``max_message`` bytes and one chunk."""
 
-    __slots__ = ("_buffer", "_max_message", "_scanned", "_wanted", "error")
+    __slots__ = ("_buffer", "_expected", "_max_message", "_scanned", "_wanted", "error", "pongs")
 
     def __init__(self, max_message: int = MAX_MESSAGE) -> None:
         self._buffer = bytearray()
         self._max_message = max_message
         self._scanned = 0
         self._wanted = 0
+        self._expected = 0
+        self.pongs = 0
+        """Pongs that answered a ping of ours."""
         self.error: RemoteProtocolError | None = None
         """What broke the framing; nothing comes out any more."""
 
@@ -50,6 +53,10 @@ class Framer:
             self._buffer.clear()
         return frames
 
+    def expect_pong(self) -> None:
+        """Take the next CRLF between messages for the answer to a ping of ours."""
+        self._expected = 1
+
     def _next(self) -> bytes | None:
         if self._wanted:
             return self._take(self._wanted) if len(self._buffer) >= self._wanted else None
@@ -65,6 +72,11 @@ class Framer:
         return self._next()
 
     def _keepalive(self) -> bytes | None:
+        if self._expected and self._buffer.startswith(PONG):
+            self._expected = 0
+            self.pongs += 1
+            self._take(len(PONG))
+            return self._next()
         if self._buffer.startswith(PING):
             return self._take(len(PING))
         if len(self._buffer) < len(PING) and PING.startswith(self._buffer):

@@ -54,6 +54,8 @@ class Flow(abc.ABC):
         """The peer's address and port."""
         self.closed = False
         """True once nothing can be sent any more."""
+        self.reason = ""
+        """Why it is closed, in words; empty where we closed it."""
         self.on_closed: list[Callable[[Flow], None]] = []
         """Called once when the flow is gone, by either side."""
         self._receiver = receiver

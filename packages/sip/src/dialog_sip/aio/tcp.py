@@ -1,124 +1,92 @@
-"""TCP: one flow a connection, framed by Content-Length, with back-pressure.
-
-A peer that does not read what we write is not read from either, so its requests stop before our buffer grows; one
-that lets even that buffer fill is cut off.
-"""
+"""TCP and TLS: one flow a connection, framed by Content-Length (RFC 3261 section 18.3)."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
+import ssl
 from collections.abc import Callable
-from typing import cast
+from typing import TypeVar
 
+from dialog_sip.aio.connection import Connection
 from dialog_sip.aio.flow import Address, Flow, FlowError, Listener, Receiver, plain_address
+from dialog_sip.aio.tls import HANDSHAKE_WITHIN, TlsOptions, client_context, server_context, tls_error, verify_name
 from dialog_sip.framer import PING, PONG, Framer
 
-WRITE_LIMIT = 1 << 20
-"""Bytes that may wait for a peer to read them."""
-UNACKED_MS = 20_000
-"""Milliseconds after which data without a TCP acknowledgement means that the peer is gone."""
-CLOSING = 2.0
-"""Seconds that a close waits for data to go out."""
 MAX_CONNECTIONS = 10_000
 """Connections that a listener holds at a time."""
 
+C = TypeVar("C", bound=Connection)
 
-class TcpFlow(Flow, asyncio.Protocol):
-    """One connection. Its addresses are known from :meth:`connection_made` on."""
 
-    def __init__(self, receiver: Receiver, on_made: Callable[[TcpFlow], bool] | None = None) -> None:
-        super().__init__("tcp", ("", 0), ("", 0), receiver)
+class TcpFlow(Connection):
+    """One connection over TCP or TLS."""
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        admit: Callable[[TcpFlow], bool] | None = None,
+        on_ready: Callable[[TcpFlow], object] | None = None,
+        *,
+        transport: str = "tcp",
+    ) -> None:
+        super().__init__(transport, receiver, admit, on_ready)
         self._framer = Framer()
-        self._on_made = on_made
-        self._transport: asyncio.Transport | None = None
-        self._gone = asyncio.get_running_loop().create_future()
 
     def send(self, data: bytes) -> None:
         """Write one message to the connection."""
-        transport = self._transport
-        if self.closed or transport is None or transport.is_closing():
-            raise FlowError("the connection is closed")
-        if transport.get_write_buffer_size() > WRITE_LIMIT:
-            transport.abort()
-            raise FlowError("the peer does not read")
-        transport.write(data)
+        self.write(data)
 
-    def close(self) -> None:
-        """Close once what was written is out."""
-        if self._transport is not None and not self.closed:
-            self._transport.close()
-            self._ended()
+    def ping(self) -> None:
+        """Send a double CRLF, and expect a CRLF where the peer has answered one before."""
+        self.write(PING)
+        self._framer.expect_pong()
+        self.expect_pong()
 
-    async def wait_closed(self) -> None:
-        """Wait for the connection to end, and end it by force after a while."""
-        try:
-            async with asyncio.timeout(CLOSING):
-                await asyncio.shield(self._gone)
-        except TimeoutError:
-            if self._transport is not None:
-                self._transport.abort()
+    def started(self) -> None:
+        """SIP may travel at once."""
+        self.ready()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection (called by asyncio)."""
-        self._transport = cast("asyncio.Transport", transport)
-        self.local = plain_address(transport.get_extra_info("sockname"))
-        self.remote = plain_address(transport.get_extra_info("peername"))
-        sock: socket.socket | None = transport.get_extra_info("socket")
-        if sock is not None:
-            with contextlib.suppress(OSError, AttributeError):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKED_MS)
-        if self._on_made is not None and not self._on_made(self):
-            self._transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes (called by asyncio)."""
+    def taken(self, data: bytes) -> None:
+        """Cut the stream into messages."""
         for frame in self._framer.feed(data):
             if self.closed:
                 return
             if frame == PING:
                 with contextlib.suppress(FlowError):
-                    self.send(PONG)
+                    self.write(PONG)
             else:
                 self._receiver.message_received(self, frame)
+        self._answers_pings = self._framer.pongs > 0
         if self._framer.error is not None:
             # The stream has no message boundaries any more (RFC 3261 section 18.3).
+            self.reason = f"the peer broke the framing: {self._framer.error}"
             self.close()
 
-    def pause_writing(self) -> None:
-        """Stop reading from a peer that does not read (called by asyncio)."""
-        if self._transport is not None:
-            self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """Read again (called by asyncio)."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Learn that the connection is gone (called by asyncio)."""
-        del exc  # whatever the reason, the flow is over
-        if not self._gone.done():
-            self._gone.set_result(None)
-        self._ended()
+    def words_for(self, error: Exception) -> str:
+        """Say why the connection was lost."""
+        found = tls_error(error, f"{self.remote[0]}:{self.remote[1]}")
+        return super().words_for(error) if found is None else str(found)
 
 
-class TcpListener(Listener):
+class StreamListener(Listener):
     """A listening socket and the connections that came of it."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, transport: str) -> None:
         self._receiver = receiver
-        self._flows: set[TcpFlow] = set()
+        self._name = transport
+        self._flows: set[Connection] = set()
         self._server: asyncio.Server | None = None
 
-    async def start(self, local: Address) -> None:
+    async def start(self, local: Address, context: ssl.SSLContext | None = None) -> None:
         """Bind and listen. Raises :class:`FlowError`."""
+        within = None if context is None else HANDSHAKE_WITHIN
         try:
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(self._protocol, *local)
+            self._server = await loop.create_server(self.make_flow, *local, ssl=context, ssl_handshake_timeout=within)
         except OSError as error:
-            raise FlowError(f"cannot listen on TCP {local[0]}:{local[1]}: {error.strerror}") from error
+            name = self._name.upper()
+            raise FlowError(f"cannot listen on {name} {local[0]}:{local[1]}: {error.strerror}") from error
         self.address = plain_address(self._server.sockets[0].getsockname())
 
     def close(self) -> None:
@@ -128,30 +96,75 @@ class TcpListener(Listener):
         for flow in list(self._flows):
             flow.close()
 
-    def _protocol(self) -> TcpFlow:
-        return TcpFlow(self._receiver, self._made)
+    def make_flow(self) -> Connection:
+        """Make the flow of a connection (called by asyncio)."""
+        return TcpFlow(self._receiver, self.admit, self._receiver.flow_opened, transport=self._name)
 
-    def _made(self, flow: TcpFlow) -> bool:
+    def admit(self, flow: Connection) -> bool:
+        """Count a connection; False where there are too many."""
         if len(self._flows) >= MAX_CONNECTIONS:
             return False
         self._flows.add(flow)
         flow.on_closed.append(lambda _: self._flows.discard(flow))
-        self._receiver.flow_opened(flow)
         return True
 
 
 async def open_tcp(remote: Address, receiver: Receiver, local: Address | None = None) -> Flow:
     """Connect to a peer. Raises :class:`FlowError`."""
-    loop = asyncio.get_running_loop()
-    try:
-        _, flow = await loop.create_connection(lambda: TcpFlow(receiver), *remote, local_addr=local)
-    except OSError as error:
-        raise FlowError(f"no TCP to {remote[0]}:{remote[1]}: {error.strerror or error}") from error
+    return await open_stream(lambda: TcpFlow(receiver), remote, local)
+
+
+async def open_tls(
+    remote: Address, receiver: Receiver, local: Address | None = None, *, options: TlsOptions, domain: str
+) -> Flow:
+    """Connect to a peer of a SIP domain over TLS.
+
+    Raises :class:`TlsError` where its certificate is not trusted or not the domain's, else :class:`FlowError`.
+    """
+    context = await asyncio.to_thread(client_context, options)
+    flow = await open_stream(lambda: TcpFlow(receiver, transport="tls"), remote, local, context, domain)
+    verify_peer(flow, lambda connection: verify_name(connection, domain))
     return flow
+
+
+async def open_stream(
+    make: Callable[[], C],
+    remote: Address,
+    local: Address | None,
+    context: ssl.SSLContext | None = None,
+    server_name: str | None = None,
+) -> C:
+    """Connect; with a context over TLS. Raises :class:`FlowError`."""
+    loop = asyncio.get_running_loop()
+    name = "TCP" if context is None else "TLS"
+    try:
+        _, flow = await loop.create_connection(
+            make, *remote, local_addr=local, ssl=context, server_hostname=server_name
+        )
+    except OSError as error:
+        peer = f"{remote[0]}:{remote[1]}"
+        raise tls_error(error, peer) or FlowError(f"no {name} to {peer}: {error.strerror or error}") from error
+    return flow
+
+
+def verify_peer(flow: Connection, verify: Callable[[ssl.SSLObject], None]) -> None:
+    """Have the certificate of a new connection looked at, and cut the connection where it is not good."""
+    try:
+        verify(flow.tls_connection)
+    except FlowError as error:
+        flow.cut(str(error))
+        raise
 
 
 async def listen_tcp(local: Address, receiver: Receiver) -> Listener:
     """Listen for peers. Raises :class:`FlowError`."""
-    listener = TcpListener(receiver)
+    listener = StreamListener(receiver, "tcp")
     await listener.start(local)
+    return listener
+
+
+async def listen_tls(local: Address, receiver: Receiver, options: TlsOptions) -> Listener:
+    """Listen for peers over TLS. Raises :class:`TlsError` and :class:`FlowError`."""
+    listener = StreamListener(receiver, "tls")
+    await listener.start(local, await asyncio.to_thread(server_context, options))
     return listener

@@ -11,6 +11,7 @@ from dialog_sip.digest import (
     DigestClient,
     DigestServer,
     Outcome,
+    Qop,
     Verdict,
     challenges_of,
     digest_response,
@@ -89,7 +90,8 @@ def test_the_formula_with_and_without_qop(algorithm: Algorithm, hashed: object) 
         ("md5", Algorithm.MD5),
         ("SHA-256", Algorithm.SHA_256),
         ("sha-512-256", Algorithm.SHA_512_256),
-        ("MD5-sess", None),
+        ("MD5-sess", Algorithm.MD5_SESS),
+        ("MD5-other", None),
         ("", None),
     ],
 )
@@ -105,12 +107,15 @@ class TestChallenges:
                 'opaque="", stale=TRUE'
             )
         )
-        assert found == Challenge('a "b", c', "n=,1", Algorithm.SHA_256, opaque="", stale=True)
+        assert found == Challenge(
+            'a "b", c', "n=,1", Algorithm.SHA_256, (Qop.AUTH_INT, Qop.AUTH), opaque="", stale=True
+        )
+        assert found.qop is Qop.AUTH
 
     def test_what_is_written_is_read(self) -> None:
         challenge = Challenge('r"x', "n", Algorithm.SHA_512_256, opaque="o", stale=True)
         assert challenges_of(refusal(str(challenge))) == [challenge]
-        old = Challenge("r", "n", qop_auth=False, names_algorithm=False)
+        old = Challenge("r", "n", qops=(), names_algorithm=False)
         assert challenges_of(refusal(str(old))) == [old]
         assert str(old) == 'Digest realm="r", nonce="n"'
 
@@ -142,7 +147,7 @@ class TestChallenges:
             'Digest realm="r"',
             'Digest nonce="n"',
             'Digest realm="r", nonce="n", algorithm=AKAv1-MD5',
-            'Digest realm="r", nonce="n", qop="auth-int"',
+            'Digest realm="r", nonce="n", qop="auth-more"',
             'Digest realm="r, nonce="n"',
             "Digest",
         ],
@@ -343,7 +348,10 @@ class TestServer:
         "Basic abc",
         "Digest",
         'Digest username="a"',
-        'Digest username="a", realm="r", nonce="n", uri="u", response="x", qop=auth-int, nc=1',
+        'Digest username="a", realm="r", nonce="n", uri="u", response="x", qop=auth-more, nc=00000001',
+        'Digest username="a", realm="r", nonce="n", uri="u", response="x", qop=auth, nc=1, cnonce="c"',
+        'Digest username="a", realm="r", nonce="n", uri="u", response="x", qop=auth, nc=00000001',
+        'Digest username="a", realm="r", nonce="n", uri="u", response="x", algorithm=MD5-sess',
         'Digest username="a", realm="r", nonce="n", uri="u", response="x", qop=auth',
         'Digest username="a", realm="r", nonce="n", uri="u", response="x", algorithm=rot13',
         'Digest username="a',

@@ -1,10 +1,10 @@
-"""Challenges: WWW-Authenticate and Proxy-Authenticate (RFC 3261 sections 20.27 and 20.44)."""
+"""Challenges: WWW-Authenticate and Proxy-Authenticate (RFC 3261 sections 20.27 and 20.44, RFC 7616 section 3.3)."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from dialog_sip.digest.algorithm import Algorithm
+from dialog_sip.digest.algorithm import Algorithm, Qop
 from dialog_sip.errors import RemoteProtocolError
 from dialog_sip.grammar import quote, split_outside, unquote
 from dialog_sip.message import Response
@@ -19,8 +19,8 @@ class Challenge(NamedTuple):
     realm: str
     nonce: str
     algorithm: Algorithm = Algorithm.MD5
-    qop_auth: bool = True
-    """The server offers qop ``auth``; without, it speaks RFC 2069."""
+    qops: tuple[Qop, ...] = (Qop.AUTH,)
+    """What the server takes; empty: it speaks RFC 2069."""
     opaque: str | None = None
     stale: bool = False
     """The credentials were right, their nonce was too old (RFC 7616 section 3.3)."""
@@ -28,6 +28,15 @@ class Challenge(NamedTuple):
     """From Proxy-Authenticate: answered in Proxy-Authorization."""
     names_algorithm: bool = True
     """False where the challenge left the algorithm out; then the answer does too."""
+    userhash: bool = False
+    """The server finds users by a hash of their names (RFC 7616 section 3.4.4)."""
+    utf8: bool = False
+    """``charset=UTF-8``: names and passwords are hashed as normalized UTF-8 (RFC 7616 section 4)."""
+
+    @property
+    def qop(self) -> Qop | None:
+        """The quality to answer with: ``auth`` where it is taken, for bodies are rewritten on their way."""
+        return Qop.AUTH if Qop.AUTH in self.qops else next(iter(self.qops), None)
 
     def __str__(self) -> str:
         parts = [f"Digest realm={quote(self.realm)}", f"nonce={quote(self.nonce)}"]
@@ -37,13 +46,17 @@ class Challenge(NamedTuple):
             parts.append("stale=true")
         if self.names_algorithm:
             parts.append(f"algorithm={self.algorithm.value}")
-        if self.qop_auth:
-            parts.append('qop="auth"')
+        if self.qops:
+            parts.append(f'qop="{", ".join(self.qops)}"')
+        if self.utf8:
+            parts.append("charset=UTF-8")
+        if self.userhash:
+            parts.append("userhash=true")
         return ", ".join(parts)
 
 
 def challenges_of(response: Response) -> list[Challenge]:
-    """Return the strongest challenge of each realm that can be answered; others are left out (RFC 8760 section 2.4)."""
+    """Return the strongest challenge of each realm that can be answered; of equals the first (RFC 8760 section 2.4)."""
     best: dict[tuple[bool, str], Challenge] = {}
     for name, proxy in _HEADERS:
         for value in response.headers.get_all(name):
@@ -83,16 +96,23 @@ def _parse(value: str, *, proxy: bool) -> list[Challenge]:
 
 def _challenge(params: dict[str, str], *, proxy: bool) -> Challenge | None:
     algorithm = Algorithm.of(params.get("algorithm"))
-    qops = {qop.strip().lower() for qop in params["qop"].split(",")} if "qop" in params else set()
-    if algorithm is None or "realm" not in params or "nonce" not in params or (qops and "auth" not in qops):
+    named = params["qop"].split(",") if params.get("qop", "").strip() else []
+    qops = tuple(qop for name in named if (qop := Qop.of(name)) is not None)
+    if algorithm is None or "realm" not in params or "nonce" not in params or (named and not qops):
         return None
     return Challenge(
         realm=params["realm"],
         nonce=params["nonce"],
         algorithm=algorithm,
-        qop_auth=bool(qops),
+        qops=qops,
         opaque=params.get("opaque"),
-        stale=params.get("stale", "").lower() == "true",
+        stale=_is_true(params, "stale"),
         proxy=proxy,
         names_algorithm="algorithm" in params,
+        userhash=_is_true(params, "userhash"),
+        utf8=params.get("charset", "").upper() == "UTF-8",
     )
+
+
+def _is_true(params: dict[str, str], name: str) -> bool:
+    return params.get(name, "").lower() == "true"

@@ -1,23 +1,33 @@
 """The client's side of digest: answer challenges, and keep a nonce for as long as the server takes it.
 
-A nonce that worked is used again with a higher ``nc``, so that a refresh is one transaction (RFC 7616 section 3.3).
-Nothing here holds a password: it is an argument of the one call that needs it.
+Theory of operation: for each realm of servers and of proxies there is one nonce and the number of its uses. A nonce
+that worked is used again with a higher ``nc``, so that a refresh is one transaction (RFC 7616 section 3.3). A challenge
+brings another nonce; it means a wrong password where it refuses the very first use of one. Servers that say ``stale``
+for ever, and requests that were on their way with an older nonce, are told apart by the request that was refused.
+
+Nothing here holds a password: it is an argument of the calls that need it.
 """
 
 from __future__ import annotations
 
+import hmac
 import secrets
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from dialog_sip.digest.algorithm import digest_response
-from dialog_sip.digest.challenge import Challenge, auth_params, challenges_of
+from dialog_sip.digest.algorithm import Algorithm, Qop, digest_response, hashed_username
+from dialog_sip.digest.challenge import Challenge, challenges_of
 from dialog_sip.digest.credentials import Credentials
-from dialog_sip.grammar import split_outside
+from dialog_sip.digest.info import AuthenticationInfo, infos_of
+from dialog_sip.errors import RemoteProtocolError
 from dialog_sip.message import Request, Response
 
 MAX_REALMS = 8
 """Challenges of one response that are answered; a hostile server could send any number."""
+MAX_STALE = 3
+"""Fresh nonces in a row that a server may call stale on their first use; then it is broken."""
 
 
 class Outcome(Enum):
@@ -31,47 +41,86 @@ class Outcome(Enum):
     """No challenge that can be answered."""
 
 
+class ServerProof(Enum):
+    """What ``rspauth`` of a response shows (RFC 7616 section 3.5)."""
+
+    NONE = "none"
+    """The server shows nothing, as most do."""
+    RIGHT = "right"
+    """It knows the password."""
+    WRONG = "wrong"
+    """It does not, or the response was changed on its way."""
+
+
 @dataclass(slots=True)
 class _Nonce:
     challenge: Challenge
+    session_cnonce: str
+    """The cnonce of all uses of a ``-sess`` algorithm: its secret holds the first one (RFC 7616 section 3.4.2)."""
     uses: int = 0
+    stale_in_a_row: int = 0
+
+    def renew(self, nonce: str) -> None:
+        self.challenge = self.challenge._replace(nonce=nonce)
+        self.uses = self.stale_in_a_row = 0
+
+
+def _random() -> str:
+    return secrets.token_hex(8)
 
 
 class DigestClient:
-    """Digest state of one user at one server."""
+    """Digest state of one user at one server. ``new_cnonce`` makes client nonces; tests give their own."""
 
-    __slots__ = ("_nonces", "username")
+    __slots__ = ("_new_cnonce", "_nonces", "username")
 
-    def __init__(self, username: str) -> None:
+    def __init__(self, username: str, *, new_cnonce: Callable[[], str] = _random) -> None:
         self.username = username
         """User name of the credentials."""
+        self._new_cnonce = new_cnonce
         self._nonces: dict[tuple[bool, str], _Nonce] = {}
 
-    def learn(self, response: Response) -> Outcome:
-        """Take the challenges of a 401 or 407 to the last authorized request."""
+    def learn(self, response: Response, request: Request | None = None) -> Outcome:
+        """Take the challenges of a 401 or 407 to the last authorized request.
+
+        ``request`` is the one that was refused, with its credentials. Give it where several may be on their way at a
+        time: one that was refused for an older nonce than the present one says nothing of the password.
+        """
         challenges = challenges_of(response)[:MAX_REALMS]
         if not challenges:
             return Outcome.UNSUPPORTED
-        if any(self._refused(challenge) for challenge in challenges):
+        if any(self._refused(challenge, request) for challenge in challenges):
             self._nonces.clear()
             return Outcome.WRONG_PASSWORD
         for challenge in challenges:
-            self._nonces.pop((challenge.proxy, challenge.realm), None)
-            self._nonces[challenge.proxy, challenge.realm] = _Nonce(challenge)
+            key = challenge.proxy, challenge.realm
+            known = self._nonces.pop(key, None)
+            again = 0 if known is None or not challenge.stale else known.stale_in_a_row + (known.uses <= 1)
+            self._nonces[key] = _Nonce(challenge, self._new_cnonce(), 0, again)
         while len(self._nonces) > MAX_REALMS:
             del self._nonces[next(iter(self._nonces))]
         return Outcome.RETRY
 
     def note_success(self, response: Response) -> None:
         """Take the next nonce from a 2xx that names one (RFC 7616 section 3.5)."""
-        value = response.headers.get("Authentication-Info")
-        if value is None or '"' not in value:
-            return
-        following = auth_params(split_outside(value, ",")).get("nextnonce")
         for nonce in self._nonces.values():
-            if following and not nonce.challenge.proxy:
-                nonce.challenge = nonce.challenge._replace(nonce=following)
-                nonce.uses = 0
+            nonce.stale_in_a_row = 0
+        for proxy, info in infos_of(response):
+            for (of_proxy, _), nonce in self._nonces.items():
+                if info.next_nonce and of_proxy is proxy and info.next_nonce != nonce.challenge.nonce:
+                    nonce.renew(info.next_nonce)
+
+    def proof(self, request: Request, response: Response, password: str) -> ServerProof:
+        """Check ``rspauth`` of a response to a request that :meth:`authorize` filled in."""
+        verdicts = {
+            _check(info, credentials, self._user_of(credentials, password, proxy=proxy), response.body)
+            for proxy, info in infos_of(response)
+            if info.rspauth is not None
+            for credentials in _credentials(request, proxy=proxy)
+        }
+        if not verdicts:
+            return ServerProof.NONE
+        return ServerProof.RIGHT if verdicts == {True} else ServerProof.WRONG
 
     def authorize(self, request: Request, password: str) -> bool:
         """Put credentials for every known challenge into ``request``; False where none is known yet."""
@@ -83,17 +132,23 @@ class DigestClient:
             request.headers.add(name, str(self._answer(nonce, request, password)))
         return bool(self._nonces)
 
-    def _refused(self, challenge: Challenge) -> bool:
+    def _refused(self, challenge: Challenge, request: Request | None) -> bool:
         known = self._nonces.get((challenge.proxy, challenge.realm))
-        return known is not None and known.uses == 1 and not challenge.stale
+        if known is None or known.uses != 1 or (request is not None and not _used(request, known.challenge)):
+            return False
+        return not challenge.stale or known.stale_in_a_row >= MAX_STALE
 
     def _answer(self, nonce: _Nonce, request: Request, password: str) -> Credentials:
         challenge = nonce.challenge
-        cnonce = secrets.token_hex(8) if challenge.qop_auth else None
-        nc = f"{nonce.uses:08x}" if challenge.qop_auth else None
+        algorithm, qop = challenge.algorithm, challenge.qop
+        cnonce = None
+        if qop is not None or algorithm.is_session:
+            cnonce = nonce.session_cnonce if algorithm.is_session else self._new_cnonce()
+        nc = None if qop is None else f"{nonce.uses:08x}"
+        username, password = self._normalized(password, utf8=challenge.utf8)
         response = digest_response(
-            challenge.algorithm,
-            username=self.username,
+            algorithm,
+            username=username,
             realm=challenge.realm,
             password=password,
             method=request.method,
@@ -101,16 +156,64 @@ class DigestClient:
             nonce=challenge.nonce,
             cnonce=cnonce,
             nc=nc,
+            qop=qop or Qop.AUTH,
+            body=request.body,
         )
-        algorithm = challenge.algorithm if challenge.names_algorithm else None
         return Credentials(
-            self.username,
+            hashed_username(algorithm, username, challenge.realm) if challenge.userhash else username,
             challenge.realm,
             challenge.nonce,
             request.uri,
             response,
-            algorithm,
+            algorithm if challenge.names_algorithm else None,
             challenge.opaque,
             cnonce,
             nc,
+            qop or Qop.AUTH,
+            challenge.userhash,
         )
+
+    def _normalized(self, password: str, *, utf8: bool) -> tuple[str, str]:
+        if not utf8 or (self.username.isascii() and password.isascii()):
+            return self.username, password
+        return unicodedata.normalize("NFC", self.username), unicodedata.normalize("NFC", password)
+
+    def _user_of(self, credentials: Credentials, password: str, *, proxy: bool) -> tuple[str, str]:
+        known = self._nonces.get((proxy, credentials.realm))
+        return self._normalized(password, utf8=known is not None and known.challenge.utf8)
+
+
+def _used(request: Request, challenge: Challenge) -> bool:
+    found = _credentials(request, proxy=challenge.proxy)
+    return any((one.realm, one.nonce) == (challenge.realm, challenge.nonce) for one in found)
+
+
+def _credentials(request: Request, *, proxy: bool) -> list[Credentials]:
+    values = request.headers.get_all("Proxy-Authorization" if proxy else "Authorization")
+    found = []
+    for value in values:
+        try:
+            found.append(Credentials.parse(value))
+        except RemoteProtocolError:
+            continue
+    return found
+
+
+def _check(info: AuthenticationInfo, used: Credentials, user: tuple[str, str], body: bytes) -> bool:
+    username, password = user
+    expected = digest_response(
+        used.algorithm or Algorithm.MD5,
+        username=username,
+        realm=used.realm,
+        password=password,
+        method="",
+        uri=used.uri,
+        nonce=used.nonce,
+        cnonce=used.cnonce,
+        nc=used.nc,
+        qop=info.qop or used.qop,
+        body=body,
+    )
+    same_use = info.cnonce in {None, used.cnonce} and (info.nc is None or info.nc.lower() == used.nc)
+    given = (info.rspauth or "").lower().encode("utf-8", "surrogateescape")
+    return hmac.compare_digest(expected.encode(), given) and same_use

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
+from urllib.parse import unquote as percent_decode
 
-from dialog_sip.digest.algorithm import Algorithm
+from dialog_sip.digest.algorithm import Algorithm, Qop
 from dialog_sip.digest.challenge import auth_params
 from dialog_sip.errors import RemoteProtocolError
 from dialog_sip.grammar import quote, split_outside
@@ -15,12 +16,15 @@ _MASKED = re.compile(
     rb"^((?:proxy-)?authorization[ \t]*:[ \t]*)[^\r\n]*(?:\r\n[ \t][^\r\n]*)*", re.IGNORECASE | re.MULTILINE
 )
 _URI_PASSWORD = re.compile(rb"(sips?:[^\s:@<>;]{1,256}):[^\s@<>;]{1,256}@", re.IGNORECASE)
+_NC = re.compile(r"[0-9A-Fa-f]{8}")
+_REQUIRED = ("username", "realm", "nonce", "uri", "response")
 
 
 class Credentials(NamedTuple):
     """The answer to one challenge. Its ``repr`` shows no digest: with the realm one can guess passwords against it."""
 
     username: str
+    """The name, or with :attr:`userhash` the hash of it."""
     realm: str
     nonce: str
     uri: str
@@ -29,6 +33,10 @@ class Credentials(NamedTuple):
     opaque: str | None = None
     cnonce: str | None = None
     nc: str | None = None
+    """Use of the nonce, eight hexadecimal digits; None without qop (RFC 2069)."""
+    qop: Qop = Qop.AUTH
+    """Means something where there is an :attr:`nc`."""
+    userhash: bool = False
 
     @classmethod
     def parse(cls, value: str) -> Credentials:
@@ -36,10 +44,15 @@ class Credentials(NamedTuple):
         if value[: len(_SCHEME)].lower() != _SCHEME:
             raise RemoteProtocolError("credentials are not those of digest")
         params = auth_params(split_outside(value[len(_SCHEME) :], ","))
-        missing = [name for name in ("username", "realm", "nonce", "uri", "response") if name not in params]
-        algorithm = Algorithm.of(params.get("algorithm"))
-        if missing or algorithm is None or params.get("qop", "auth") != "auth" or ("qop" in params) != ("nc" in params):
+        if "username" not in params and "username*" in params:
+            params["username"] = _extended(params["username*"])
+        algorithm, qop, nc = Algorithm.of(params.get("algorithm")), Qop.of(params.get("qop", "auth")), params.get("nc")
+        if any(name not in params for name in _REQUIRED) or algorithm is None or qop is None:
             raise RemoteProtocolError("credentials are incomplete or of an unknown kind")
+        if ("qop" in params) != (nc is not None) or (nc is not None and not _NC.fullmatch(nc)):
+            raise RemoteProtocolError("qop and nc do not go together, or nc is no count")
+        if "cnonce" not in params and (nc is not None or algorithm.is_session):
+            raise RemoteProtocolError("cnonce is missing")
         return cls(
             username=params["username"],
             realm=params["realm"],
@@ -49,8 +62,15 @@ class Credentials(NamedTuple):
             algorithm=algorithm if "algorithm" in params else None,
             opaque=params.get("opaque"),
             cnonce=params.get("cnonce"),
-            nc=params.get("nc"),
+            nc=nc,
+            qop=qop,
+            userhash=params.get("userhash", "").lower() == "true",
         )
+
+    @property
+    def use(self) -> int:
+        """:attr:`nc` as a number; 0 without one."""
+        return 0 if self.nc is None else int(self.nc, 16)
 
     def __str__(self) -> str:
         parts = [f"Digest username={quote(self.username)}", f"realm={quote(self.realm)}", f"nonce={quote(self.nonce)}"]
@@ -58,9 +78,13 @@ class Credentials(NamedTuple):
         if self.algorithm is not None:
             parts.append(f"algorithm={self.algorithm.value}")
         if self.cnonce is not None:
-            parts += [f'cnonce="{self.cnonce}"', "qop=auth", f"nc={self.nc}"]
+            parts.append(f"cnonce={quote(self.cnonce)}")
+        if self.nc is not None:
+            parts += [f"qop={self.qop}", f"nc={self.nc}"]
         if self.opaque is not None:
             parts.append(f"opaque={quote(self.opaque)}")
+        if self.userhash:
+            parts.append("userhash=true")
         return ", ".join(parts)
 
     def __repr__(self) -> str:
@@ -71,3 +95,12 @@ def mask_credentials(data: bytes) -> bytes:
     """Return a message with the values of its credentials, and passwords within URIs, replaced by ``***``."""
     head, end, body = data.partition(b"\r\n\r\n")
     return _URI_PASSWORD.sub(rb"\1:***@", _MASKED.sub(rb"\1***", head)) + end + body
+
+
+def _extended(value: str) -> str:
+    """Read ``UTF-8''J%C3%A4s%C3%B8n`` (RFC 7616 section 3.4, RFC 8187)."""
+    charset, _, rest = value.partition("'")
+    _, quote_mark, encoded = rest.partition("'")
+    if charset.upper() != "UTF-8" or not quote_mark:
+        raise RemoteProtocolError("username* is not in UTF-8")
+    return percent_decode(encoded)

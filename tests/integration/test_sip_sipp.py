@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -120,10 +121,12 @@ def request(method: str, number: int, cseq: int, response: Response | None = Non
     return Request(method, target, headers)
 
 
-async def call(endpoint: Endpoint, flow: Flow, number: int) -> list[int]:
-    """Make a call and hang up; returns the codes of the INVITE's responses and of the BYE's."""
+async def call(endpoint: Endpoint, flow: Flow, number: int, *, hang_up: bool) -> list[int]:
+    """Make a call; returns the codes of the INVITE's responses and of the BYE's."""
     responses = [one async for one in endpoint.request(request("INVITE", number, 1), flow).responses()]
     endpoint.acknowledge(request("ACK", number, 1, responses[-1]), flow)
+    if not hang_up:
+        return [response.code for response in responses]
     bye = await endpoint.request(request("BYE", number, 2, responses[-1]), flow).final()
     return [*(response.code for response in responses), bye.code]
 
@@ -142,23 +145,34 @@ async def until_bound(transport: str, port: int, process: asyncio.subprocess.Pro
     raise AssertionError("SIPp ended before it listened")
 
 
-@pytest.mark.parametrize(("transport", "lost"), [("udp", 0), ("tcp", 0), ("udp", 20)])
-async def test_we_call_sipp(transport: str, lost: int, tmp_path: Path) -> None:
+def lose_every_third(flow: Flow) -> None:
+    """Lose what we send, not what SIPp sends: it gives a call up when an INVITE comes again after its 200."""
+    send, numbers = flow.send, itertools.count()
+
+    def lossy(data: bytes) -> None:
+        if next(numbers) % 3:
+            send(data)
+
+    flow.send = lossy  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(("transport", "lossy"), [("udp", False), ("tcp", False), ("udp", True)])
+async def test_we_call_sipp(transport: str, lossy: bool, tmp_path: Path) -> None:
     port = free_port(transport)
-    extra = ["-lost", str(lost)] if lost else []
-    process = await run_sipp(tmp_path, transport, "-sn", "uas", "-p", str(port), "-m", "30", *extra)
+    process = await run_sipp(tmp_path, transport, "-sn", "uas", "-p", str(port), "-m", "1000")
     endpoint = Endpoint(lambda unexpected: unexpected.respond(405))
     try:
         await until_bound(transport, port, process)
         flow = await endpoint.connect(transport, "127.0.0.1", port)
+        if lossy:
+            lose_every_third(flow)
         async with asyncio.timeout(DEADLINE):
-            results = await asyncio.gather(*(call(endpoint, flow, number) for number in range(1, 31)))
-        assert {tuple(code for code in codes if code >= 200) for codes in results} == {(200, 200)}
-        if not lost:
-            assert {tuple(codes) for codes in results} == {(180, 200, 200)}
+            # SIPp does not answer a BYE that overtakes a lost ACK, so with losses the calls stay up.
+            calls = (call(endpoint, flow, number, hang_up=not lossy) for number in range(1, 31))
+            results = await asyncio.gather(*calls)
+        assert {tuple(codes) for codes in results} == {(180, 200) if lossy else (180, 200, 200)}
     finally:
         await endpoint.close()
-        # With its calls done it ends by itself; one that lost a datagram may still wait.
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()

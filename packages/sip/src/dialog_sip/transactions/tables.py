@@ -35,6 +35,9 @@ from typing import Final, NamedTuple
 class State(Enum):
     """States, named as in the RFC's figures."""
 
+    # Members are singletons; Enum's own hash is a Python function, and every message looks up several cells.
+    __hash__ = object.__hash__
+
     CALLING = auto()
     TRYING = auto()
     CANCEL_HELD = auto()
@@ -52,6 +55,8 @@ class State(Enum):
 
 class Input(Enum):
     """What drives a machine. Wire inputs mean the peer's message, TU inputs ours."""
+
+    __hash__ = object.__hash__
 
     REQUEST = auto()
     """The request came again."""
@@ -75,6 +80,8 @@ class Input(Enum):
 
 class Action(Enum):
     """What the transaction does, in order."""
+
+    __hash__ = object.__hash__
 
     SEND = auto()
     """Send the response at hand, and remember it."""

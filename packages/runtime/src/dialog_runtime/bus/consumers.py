@@ -36,7 +36,7 @@ def record_of(names: Names, raw: Any) -> Record:  # noqa: ANN401  aiokafka has n
         offset=raw.offset,
         key=key_text(raw.key),
         value=raw.value,
-        headers=tuple((name, value or b"") for name, value in raw.headers),
+        headers=tuple([(name, value or b"") for name, value in raw.headers]),
         timestamp=raw.timestamp,
     )
 

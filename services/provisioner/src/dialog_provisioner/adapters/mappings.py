@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from typing import NamedTuple, TypeVar, overload
+from uuid import uuid4
 
 from dialog_runtime.bus.errors import BusError
 from dialog_runtime.bus.ports import Bus
@@ -26,8 +29,20 @@ from dialog_provisioner.dirty import Dirty
 from dialog_provisioner.model.diff import Change
 from dialog_provisioner.ports import TopicUnavailableError
 
+_EVENT_ID = "ce_id"
 ECHO_WITHIN = 10.0
 """Seconds after which a record that was acknowledged must have been read back."""
+
+
+_T = TypeVar("_T")
+
+
+class _Sent(NamedTuple):
+    """What was sent for a key; ``event_id`` as the record has it, ``expires`` on the monotonic clock."""
+
+    event: Checked | None
+    event_id: bytes
+    expires: float
 
 
 class MappingTopic:
@@ -37,8 +52,9 @@ class MappingTopic:
         self._publisher = bus.publisher
         self._dirty = dirty
         self._clock = clock
-        self._overlay: dict[str, tuple[Checked | None, float]] = {}
-        self._view: View[Checked] = bus.view(MAPPINGS, _decode, self._on_change)
+        self._overlay: dict[str, _Sent] = {}
+        self._ids = map(f"{uuid4().hex}-{{}}".format, count())
+        self._view: View[Checked] = bus.view(MAPPINGS, self._decode, self._on_change)
         self.published: Mapping[str, Checked] = _Published(self._view, self._overlay)
 
     @property
@@ -59,8 +75,9 @@ class MappingTopic:
             for change in changes:
                 # Taken out first, so that the overlay stays in the order of expiry.
                 self._overlay.pop(change.key, None)
-                self._overlay[change.key] = (change.event, expires)
-                sent[self._send(change)] = change.key
+                event_id = next(self._ids)
+                self._overlay[change.key] = _Sent(change.event, event_id.encode(), expires)
+                sent[self._send(change, event_id)] = change.key
             if sent:
                 await asyncio.wait(sent, timeout=PUBLISH_WITHIN)
         except BusError as error:
@@ -74,10 +91,10 @@ class MappingTopic:
             )
         self._forget_lost()
 
-    def _send(self, change: Change) -> asyncio.Future[None]:
+    def _send(self, change: Change, event_id: str) -> asyncio.Future[None]:
         if change.event is None:
             return self._publisher.send_tombstone(MAPPINGS, change.key)
-        return self._publisher.send(MAPPINGS, change.key, change.event)
+        return self._publisher.send(MAPPINGS, change.key, change.event, event_id=event_id)
 
     def _failure(self, sent: asyncio.Future[None], key: str) -> str | None:
         """Return why a record is not known to be there, and no longer count it as published; None where it is."""
@@ -97,46 +114,63 @@ class MappingTopic:
         mine = self._overlay.get(key)
         if mine is None:
             self._dirty.mark_everything()
-        elif mine[0] == event:
+        elif mine.event is event or mine.event == event:
             del self._overlay[key]
 
     def _forget_lost(self) -> None:
         """Believe the topic again where a record did not come back."""
         now = self._clock.monotonic()
         while self._overlay:
-            key, (event, expires) = next(iter(self._overlay.items()))
-            if expires > now:
+            key, mine = next(iter(self._overlay.items()))
+            if mine.expires > now:
                 return
             del self._overlay[key]
             # A tombstone for what the view never saw does not come back.
-            if self._view.get(key) != event:
+            if self._view.get(key) != mine.event:
                 self._dirty.mark_everything()
+
+    def _decode(self, record: Record) -> Checked:
+        mine = self._overlay.get(record.key or "")
+        if mine is not None and mine.event is not None and (_EVENT_ID, mine.event_id) in record.headers:
+            return mine.event
+        event = record.envelope().event
+        if not isinstance(event, MappingUpserted | MappingRejected):
+            raise MalformedEventError(f"{event.type()} has no place on {MAPPINGS.name}")
+        return event
 
 
 class _Published(Mapping[str, Checked]):
     """The view, with what is on its way laid over it."""
 
-    def __init__(self, view: View[Checked], overlay: Mapping[str, tuple[Checked | None, float]]) -> None:
+    def __init__(self, view: View[Checked], overlay: Mapping[str, _Sent]) -> None:
         self._view = view
         self._overlay = overlay
 
     def __getitem__(self, key: str) -> Checked:
-        mine = self._overlay.get(key)
-        event = self._view.get(key) if mine is None else mine[0]
+        event = self._last(key)
         if event is None:
             raise KeyError(key)
         return event
 
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self._last(key) is not None
+
+    # Asked several times a row, so not by way of a KeyError, as Mapping has it.
+    @overload
+    def get(self, key: str, /) -> Checked | None: ...
+    @overload
+    def get(self, key: str, /, default: Checked | _T) -> Checked | _T: ...
+    def get(self, key: str, /, default: Checked | _T | None = None) -> Checked | _T | None:
+        event = self._last(key)
+        return default if event is None else event
+
     def __iter__(self) -> Iterator[str]:
-        yield from (key for key in self._view if self._overlay.get(key, (True,))[0] is not None)
-        yield from [key for key, (event, _) in self._overlay.items() if event is not None and key not in self._view]
+        yield from (key for key in self._view if key not in self._overlay or self._overlay[key].event is not None)
+        yield from [key for key, mine in self._overlay.items() if mine.event is not None and key not in self._view]
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-
-def _decode(record: Record) -> Checked:
-    event = record.envelope().event
-    if not isinstance(event, MappingUpserted | MappingRejected):
-        raise MalformedEventError(f"{event.type()} has no place on {MAPPINGS.name}")
-    return event
+    def _last(self, key: str) -> Checked | None:
+        mine = self._overlay.get(key)
+        return self._view.get(key) if mine is None else mine.event

@@ -1,8 +1,10 @@
-"""SIP on asyncio: flows over UDP and TCP, and the :class:`Endpoint` that runs transactions over them."""
+"""SIP on asyncio: flows over UDP, TCP, TLS and websockets, and the :class:`Endpoint` with transactions over them."""
 
 from dialog_sip.aio.endpoint import Endpoint
 from dialog_sip.aio.exchange import ClientRequest, Failure, RequestFailedError, ServerRequest
 from dialog_sip.aio.flow import Flow, FlowError, Listener
+from dialog_sip.aio.handshake import Handshake, HandshakeError
+from dialog_sip.aio.tls import TlsError, TlsOptions, TlsProblem
 from dialog_sip.aio.trace import Direction, Trace, TraceHook
 
 __all__ = [
@@ -12,9 +14,14 @@ __all__ = [
     "Failure",
     "Flow",
     "FlowError",
+    "Handshake",
+    "HandshakeError",
     "Listener",
     "RequestFailedError",
     "ServerRequest",
+    "TlsError",
+    "TlsOptions",
+    "TlsProblem",
     "Trace",
     "TraceHook",
 ]

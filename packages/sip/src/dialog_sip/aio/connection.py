@@ -149,8 +149,8 @@ class Connection(Flow, asyncio.Protocol, abc.ABC):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Learn that the connection is gone (called by asyncio)."""
-        if exc is not None and not self.reason:
-            self.reason = self.words_for(exc)
+        if not self.closed and not self.reason:
+            self.reason = "the peer closed the connection" if exc is None else self.words_for(exc)
         self._stop(self._drain_timer)
         self._stop(self._pong_timer)
         if not self._gone.done():

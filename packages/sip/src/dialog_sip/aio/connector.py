@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
 
 from dialog_sip.aio.flow import Address, Flow, FlowError, Listener, Receiver
-from dialog_sip.aio.tcp import listen_tcp, open_tcp
-from dialog_sip.aio.udp import listen_udp, open_udp
-
-T = TypeVar("T")
-
-_OPEN = {"udp": open_udp, "tcp": open_tcp}
-_LISTEN = {"udp": listen_udp, "tcp": listen_tcp}
-
-Target = tuple[str, Address, Address | None]
-"""Transport, peer, and our own address where that matters."""
+from dialog_sip.aio.target import Target, listen, open_flow
+from dialog_sip.aio.tls import TlsOptions
 
 
 class Connector:
@@ -32,9 +23,8 @@ class Connector:
         """The flows that we opened and that are open."""
         return [flow for flow in self._flows.values() if not flow.closed]
 
-    async def connect(self, transport: str, remote: Address, local: Address | None, seconds: float) -> Flow:
-        """Return the open flow to this address, or open it. Raises :class:`FlowError`."""
-        target = (transport, remote, local)
+    async def connect(self, target: Target, seconds: float) -> Flow:
+        """Return the open flow to a target, or open it. Raises :class:`FlowError`."""
         flow = self._flows.get(target)
         if flow is not None and not flow.closed:
             return flow
@@ -51,9 +41,9 @@ class Connector:
                 raise FlowError("the endpoint was closed") from None
             raise
 
-    async def listen(self, transport: str, local: Address) -> Listener:
+    async def listen(self, transport: str, local: Address, tls: TlsOptions | None) -> Listener:
         """Bind a socket for peers. Raises :class:`FlowError`."""
-        listener = await _known(_LISTEN, transport)(local, self._receiver)
+        listener = await listen(transport, local, self._receiver, tls)
         self._listeners.append(listener)
         return listener
 
@@ -72,12 +62,12 @@ class Connector:
         await asyncio.gather(*(flow.wait_closed() for flow in flows))
 
     async def _open(self, target: Target, seconds: float) -> Flow:
-        transport, remote, local = target
         try:
             async with asyncio.timeout(seconds):
-                flow = await _known(_OPEN, transport)(remote, self._receiver, local)
+                flow = await open_flow(target, self._receiver)
         except TimeoutError as error:
-            raise FlowError(f"no {transport} to {remote[0]}:{remote[1]} within {seconds:g} s") from error
+            host, port = target.remote
+            raise FlowError(f"no {target.transport} to {host}:{port} within {seconds:g} s") from error
         self._flows[target] = flow
         flow.on_closed.append(lambda _: self._forget(target))
         return flow
@@ -90,10 +80,3 @@ class Connector:
         if not task.cancelled():
             # Marks the error as seen, should every waiter have gone away.
             task.exception()
-
-
-def _known(table: dict[str, T], transport: str) -> T:
-    try:
-        return table[transport]
-    except KeyError:
-        raise FlowError(f"transport {transport!r} is not one of {', '.join(table)}") from None

@@ -16,6 +16,9 @@ from typing import ParamSpec, cast
 from dialog_sip.aio.connector import Connector
 from dialog_sip.aio.exchange import ClientRequest, Failure, ServerRequest
 from dialog_sip.aio.flow import Address, Flow, FlowError, Listener
+from dialog_sip.aio.handshake import Handshake
+from dialog_sip.aio.target import target_of
+from dialog_sip.aio.tls import TlsOptions
 from dialog_sip.aio.trace import Direction, Trace, TraceHook
 from dialog_sip.digest import mask_credentials
 from dialog_sip.errors import RemoteProtocolError
@@ -91,19 +94,33 @@ class Endpoint:
         return len(self._layer)
 
     async def connect(
-        self, transport: str, host: str, port: int, *, local: Address | None = None, within: float = 5.0
+        self,
+        transport: str,
+        host: str,
+        port: int,
+        *,
+        local: Address | None = None,
+        domain: str | None = None,
+        tls: TlsOptions | None = None,
+        handshake: Handshake | None = None,
+        within: float = 5.0,
     ) -> Flow:
         """Return a flow to a peer: the one that is open, or a new one.
 
-        Raises :class:`FlowError`, after ``within`` seconds at the latest.
+        ``domain`` is for whom a certificate has to stand where that is not ``host``; ``handshake`` is that of ws and
+        wss. Raises :class:`FlowError`, after ``within`` seconds at the latest.
         """
         self._check_open()
-        return await self._connector.connect(transport, (host, port), local, within)
+        target = target_of(transport, (host, port), local, domain, tls, handshake)
+        return await self._connector.connect(target, within)
 
-    async def listen(self, transport: str, host: str, port: int = 0) -> Listener:
-        """Bind a socket at which peers open flows; port 0 takes a free one. Raises :class:`FlowError`."""
+    async def listen(self, transport: str, host: str, port: int = 0, *, tls: TlsOptions | None = None) -> Listener:
+        """Bind a socket at which peers open flows; port 0 takes a free one; tls and wss need a certificate in ``tls``.
+
+        Raises :class:`FlowError`.
+        """
         self._check_open()
-        return await self._connector.listen(transport, (host, port))
+        return await self._connector.listen(transport, (host, port), tls)
 
     def request(
         self,

@@ -10,7 +10,15 @@ from typing import TypeVar
 
 from dialog_sip.aio.connection import Connection
 from dialog_sip.aio.flow import Address, Flow, FlowError, Listener, Receiver, plain_address
-from dialog_sip.aio.tls import HANDSHAKE_WITHIN, TlsOptions, client_context, server_context, tls_error, verify_name
+from dialog_sip.aio.tls import (
+    HANDSHAKE_WITHIN,
+    TlsOptions,
+    client_context,
+    closed_error,
+    server_context,
+    tls_error,
+    verify_name,
+)
 from dialog_sip.framer import PING, PONG, Framer
 
 MAX_CONNECTIONS = 10_000
@@ -136,13 +144,16 @@ async def open_stream(
 ) -> C:
     """Connect; with a context over TLS. Raises :class:`FlowError`."""
     loop = asyncio.get_running_loop()
-    name = "TCP" if context is None else "TLS"
+    name, peer = "TCP" if context is None else "TLS", f"{remote[0]}:{remote[1]}"
     try:
         _, flow = await loop.create_connection(
             make, *remote, local_addr=local, ssl=context, server_hostname=server_name
         )
+    except (ConnectionResetError, ConnectionAbortedError) as error:
+        if context is None:
+            raise FlowError(f"no TCP to {peer}: {error.strerror or 'the connection was reset'}") from error
+        raise closed_error(peer) from error
     except OSError as error:
-        peer = f"{remote[0]}:{remote[1]}"
         raise tls_error(error, peer) or FlowError(f"no {name} to {peer}: {error.strerror or error}") from error
     return flow
 

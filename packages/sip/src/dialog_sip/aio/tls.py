@@ -51,6 +51,8 @@ class TlsProblem(Enum):
     """The peer has no TLS 1.2 or above."""
     REFUSED = "refused"
     """The peer does not accept our certificate, or wants one."""
+    CLOSED = "closed"
+    """The peer ended the handshake without a word."""
     OTHER = "other"
 
 
@@ -138,6 +140,12 @@ def tls_error(error: BaseException, peer: str) -> TlsError | None:
     else:
         return None
     return TlsError(problem, f"no TLS to {peer}: {words}")
+
+
+def closed_error(peer: str) -> TlsError:
+    """Say that the peer ended the handshake without saying why."""
+    words = "it closed the connection during the handshake: it speaks no TLS at this port, or does not want ours"
+    return TlsError(TlsProblem.CLOSED, f"no TLS to {peer}: {words}")
 
 
 def _with_files(context: ssl.SSLContext, options: TlsOptions) -> ssl.SSLContext:

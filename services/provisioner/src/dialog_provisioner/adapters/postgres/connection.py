@@ -66,7 +66,7 @@ class Connections:
     @classmethod
     async def prepared(cls, database: Database, size: int) -> Connections:
         """Return a pool that connects when it is first used."""
-        return cls(await asyncpg.create_pool(min_size=0, max_size=size, **database.arguments()))
+        return cls(await asyncpg.create_pool(min_size=0, max_size=size, reset=_as_it_was, **database.arguments()))
 
     def stop(self) -> None:
         """Close the connections and end."""
@@ -76,6 +76,10 @@ class Connections:
         """Keep the pool until stopped."""
         await self._stopping.wait()
         self.pool.terminate()
+
+
+async def _as_it_was(_connection: object) -> None:
+    """Spare the query that cleans a connection up after each use: nothing here outlives its transaction."""
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
 from dialog_runtime.table.rows import Address
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from dialog_provisioner.adapters.postgres.catalog import Connection
 
 _LOCK_CLASS = 0x64736970  # "dsip"
+_NOTHING = Address(None, None)
+
+
+class _Recorded(NamedTuple):
+    """What the ledger has of a user: the last event that counted, and the row that autocreate made and still owns."""
+
+    last: Record | None = None
+    made: Address = _NOTHING
 
 
 class PostgresUsers:
@@ -41,13 +49,11 @@ class PostgresUsers:
         with self._translated("inserting into"):
             async with self._pool.acquire() as connection, connection.transaction():
                 table = await self._locked(connection, row.peer_id)
-                if not counts(origin, await _recorded(connection, table, row.peer_id)):
+                if not counts(origin, (await _recorded(connection, table, row.peer_id)).last):
                     return False
                 inserted = await _insert(connection, table, row)
-                address = Address(row.sip_user, row.sip_host) if inserted else Address(None, None)
+                address = Address(row.sip_user, row.sip_host) if inserted else _NOTHING
                 await _record(connection, table, row.peer_id, Standing.CREATED, address, origin)
-                if inserted:
-                    await _notify(connection, address)
                 return inserted
 
     async def delete(self, user_id: int, sip_user: str, sip_host: str, origin: Origin) -> int:
@@ -55,13 +61,12 @@ class PostgresUsers:
         with self._translated("deleting from"):
             async with self._pool.acquire() as connection, connection.transaction():
                 table = await self._locked(connection, user_id)
-                if not counts(origin, await _recorded(connection, table, user_id)):
+                recorded = await _recorded(connection, table, user_id)
+                if not counts(origin, recorded.last):
                     return 0
-                address = await _created(connection, table, user_id) or Address(sip_user, sip_host)
+                address = recorded.made if recorded.last is not None else Address(sip_user, sip_host)
                 deleted = await _delete(connection, table, user_id, address)
-                await _record(connection, table, user_id, Standing.DELETED, Address(None, None), origin)
-                if deleted:
-                    await _notify(connection, address)
+                await _record(connection, table, user_id, Standing.DELETED, _NOTHING, origin)
                 return deleted
 
     async def _locked(self, connection: Connection, user_id: int) -> Table:
@@ -102,44 +107,42 @@ async def _insert(connection: Connection, table: Table, row: NewRow) -> bool:
         "can_be_called": str(int(row.can_be_called)),
     }
     casts = ", ".join(f"CAST(${n}::text AS {table.types[column]})" for n, column in enumerate(values, start=1))
-    done = await connection.execute(
+    inserted = await connection.fetch(
         f"INSERT INTO {table.names.qualified} ({', '.join(values)}) SELECT {casts} WHERE NOT EXISTS "  # noqa: S608  quoted
-        f"(SELECT FROM {table.names.qualified} WHERE sip_user::text = $1 AND sip_host::text = $3)",
+        f"(SELECT FROM {table.names.qualified} WHERE sip_user::text = $1 AND sip_host::text = $3) "
+        "RETURNING pg_notify($13, $14)",
         *values.values(),
+        sql.CHANNEL,
+        _payload(Address(row.sip_user, row.sip_host)),
     )
-    return not done.endswith(" 0")
+    return bool(inserted)
 
 
 async def _delete(connection: Connection, table: Table, user_id: int, address: Address) -> int:
-    done = await connection.execute(
+    deleted = await connection.fetch(
         f"DELETE FROM {table.names.qualified} WHERE sip_user::text = $1 AND sip_host::text = $2 "  # noqa: S608  quoted
-        "AND peer_type::text = '1' AND peer_id::text = $3",
+        "AND peer_type::text = '1' AND peer_id::text = $3 RETURNING pg_notify($4, $5)",
         address.user,
         address.host,
         str(user_id),
+        sql.CHANNEL,
+        _payload(address),
     )
-    return int(done.rpartition(" ")[2])
+    return len(deleted)
 
 
-async def _recorded(connection: Connection, table: Table, user_id: int) -> Record | None:
+async def _recorded(connection: Connection, table: Table, user_id: int) -> _Recorded:
     if not table.has_ledger:
-        return None
+        return _Recorded()
+    ledger = table.names.beside(sql.LEDGER)
     found = await connection.fetchrow(
-        f"SELECT standing, event_source, event_id, event_time FROM {table.names.beside(sql.LEDGER)} WHERE user_id = $1",  # noqa: S608
+        f"SELECT standing, event_source, event_id, event_time, sip_user, sip_host FROM {ledger} WHERE user_id = $1",  # noqa: S608
         user_id,
     )
-    return None if found is None else Record(Standing(found[0]), Origin(found[1], found[2], found[3]))
-
-
-async def _created(connection: Connection, table: Table, user_id: int) -> Address | None:
-    """Return what is on record as autocreated: blank where that was nothing, None where there is no record."""
-    if not table.has_ledger:
-        return None
-    found = await connection.fetchrow(
-        f"SELECT sip_user, sip_host FROM {table.names.beside(sql.LEDGER)} WHERE user_id = $1",  # noqa: S608  quoted
-        user_id,
-    )
-    return None if found is None else Address(found[0], found[1])
+    if found is None:
+        return _Recorded()
+    standing, source, event_id, at, user, host = found
+    return _Recorded(Record(Standing(standing), Origin(source, event_id, at)), Address(user, host))
 
 
 async def _record(
@@ -165,7 +168,6 @@ async def _record(
     )
 
 
-async def _notify(connection: Connection, address: Address) -> None:
+def _payload(address: Address) -> str:
     named = json.dumps([address.user, address.host], ensure_ascii=False)  # as json_build_array writes it
-    fits = len(named.encode()) <= sql.PAYLOAD_MAX
-    await connection.execute("SELECT pg_notify($1, $2)", sql.CHANNEL, named if fits else sql.EVERYTHING)
+    return named if len(named.encode()) <= sql.PAYLOAD_MAX else sql.EVERYTHING

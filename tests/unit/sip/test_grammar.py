@@ -74,7 +74,9 @@ def test_what_is_never_closed_is_refused(text: str) -> None:
 
 def test_splitting_a_long_hostile_line_is_linear() -> None:
     # Quadratic work on this would take minutes.
-    assert len(split_outside("<>," * 100_000, ",")) == 100_001
+    assert len(split_outside("<>," * 500, ",")) == 501
+    with pytest.raises(RemoteProtocolError):
+        split_outside("<>," * 100_000, ",")
     with pytest.raises(RemoteProtocolError):
         split_outside("," + "<" * 300_000, ",")
 

@@ -104,11 +104,7 @@ UNANSWERABLE = [
     b"",
     b"\r\n\r\n",
     b"hello",
-    b"OPTIONS sip:h SIP/2.0",
-    b"OPTIONS sip:h SIP/2.0\r\nTo: x\r\n",
     b"OPTIONS sip:h\r\n\r\n",
-    b"OPTIONS  sip:h SIP/2.0\r\n\r\n",
-    b"OPTIONS sip:h SIP/2.0 \r\n\r\n",
     b"OPT(IONS sip:h SIP/2.0\r\n\r\n",
     b"OPTIONS sip:h HTTP/1.1\r\n\r\n",
     b"OPTIONS sip:h\x00 SIP/2.0\r\n\r\n",
@@ -125,6 +121,7 @@ UNANSWERABLE = [
     OPTIONS.replace(b"branch=", b"branch=\r"),
     OPTIONS.replace(b"branch=", b"branch=\0"),
     OPTIONS.replace(b"\r\n", b"\n"),
+    OPTIONS.replace(b"<sip:b@h>", b'"a\0b" <sip:b@h>'),
     b"x" * 70000,
 ]
 
@@ -146,6 +143,12 @@ def test_what_is_no_message(data: bytes) -> None:
         (b"Content-Length: 0", b"Content-Length: " + b"9" * 50, 400),
         (b"To: <", b"To <", 400),
         (b"To: <sip:b@h>", b"To: <sip:b@h>\r\n: x", 400),
+        (b"OPTIONS sip:b@h ", b"OPTIONS  sip:b@h ", 400),
+        (b"OPTIONS sip:b@h ", b"OPTIONS sip:b@h; lr ", 400),
+        (b"SIP/2.0\r\nVia", b"SIP/2.0 \r\nVia", 400),
+        (b"SIP/2.0\r\nVia", b"SIP/2.x\r\nVia", 400),
+        (b"Length: 0\r\n\r\n", b"Length: 0\r\n", 400),
+        (b"Length: 0\r\n", b"Length: 0\r\nl: 1\r\n", 400),
         (b"To: <sip:b@h>", b"To: <sip:b@h>\r\nX Y: x", 400),
     ],
 )

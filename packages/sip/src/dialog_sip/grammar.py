@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 
 from dialog_sip.errors import LocalProtocolError, RemoteProtocolError
+from dialog_sip.limits import MAX_PARAMS, MAX_VALUES
 
 Params = Mapping[str, str | None]
 """Parameters by lower-case name, in order. None: a flag without ``=``. Quoted values keep their quotes."""
@@ -18,8 +19,15 @@ NO_PARAMS: Params = {}
 TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 """``token`` of RFC 3261 section 25.1."""
 
-_MARKS = re.compile(r'["\\<>,;]')
+# One element of a list; separators may stand in quotes or brackets. Possessive throughout: nothing is tried twice.
+_ELEMENTS = {
+    separator: re.compile(
+        rf'((?:[^"<{separator}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"|<[^>]*+>)*+)({separator}|\Z)', re.DOTALL
+    )
+    for separator in (",", ";")
+}
 _PLAIN_PARAM = re.compile(r"(?:^|;)([^;=]+)(=?)([^;]*)")
+_TO_ESCAPE = re.compile(r'[\\"\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -32,7 +40,7 @@ def quote(text: str) -> str:
     """Return ``text`` as a ``quoted-string``. Raises :class:`LocalProtocolError` on a line break."""
     if "\r" in text or "\n" in text:
         raise LocalProtocolError("a quoted string cannot hold a line break")
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + _TO_ESCAPE.sub(r"\\\g<0>", text) + '"'
 
 
 def unquote(text: str) -> str:
@@ -53,11 +61,11 @@ def readable(text: str) -> str:
 def split_outside(text: str, separator: str) -> list[str]:
     """Split at ``,`` or ``;`` outside quoted strings and angle brackets; parts are stripped.
 
-    Raises :class:`RemoteProtocolError` where a quote or a bracket stays open.
+    Raises :class:`RemoteProtocolError` where a quote or a bracket stays open, or where there are too many parts.
     """
     if separator not in text:
         return [text.strip()]
-    if '"' not in text:
+    if '"' not in text and text.count(separator) < MAX_VALUES:
         parts = text.split(separator)
         if "<" not in text or all(part.count("<") == part.count(">") for part in parts):
             return [part.strip() for part in parts]
@@ -65,28 +73,17 @@ def split_outside(text: str, separator: str) -> list[str]:
 
 
 def _split_marked(text: str, separator: str) -> list[str]:
+    element = _ELEMENTS[separator]
     parts: list[str] = []
-    start = position = 0
-    inside = ""
-    while mark := _MARKS.search(text, position):
-        position = mark.end()
-        char = mark.group()
-        if inside == '"':
-            if char == "\\":
-                position += 1
-            elif char == '"':
-                inside = ""
-        elif inside == "<":
-            inside = "" if char == ">" else "<"
-        elif char in {'"', "<"}:
-            inside = char
-        elif char == separator:
-            parts.append(text[start : mark.start()].strip())
-            start = position
-    if inside:
-        raise RemoteProtocolError(f"{inside} is never closed")
-    parts.append(text[start:].strip())
-    return parts
+    position = 0
+    while (found := element.match(text, position)) is not None:
+        parts.append(found.group(1).strip())
+        position = found.end()
+        if not found.group(2):
+            return parts
+        if len(parts) > MAX_VALUES:
+            raise RemoteProtocolError("a header has too many values")
+    raise RemoteProtocolError("a quote or a bracket is never closed")
 
 
 def parse_params(text: str) -> Params:
@@ -94,6 +91,12 @@ def parse_params(text: str) -> Params:
     if not text:
         return NO_PARAMS
     if '"' not in text and " " not in text and "\t" not in text:
+        count = text.count(";")
+        if count == 1 and text[0] == ";":
+            name, equals, value = text[1:].partition("=")
+            return {name.lower(): value if equals else None} if name else NO_PARAMS
+        if count > MAX_PARAMS:
+            raise RemoteProtocolError("too many parameters")
         found = _PLAIN_PARAM.findall(text)
         plain = {name.lower(): value if equals else None for name, equals, value in found}
         if len(plain) == len(found):
@@ -109,6 +112,8 @@ def _parse_unusual_params(text: str) -> Params:
         name = name.strip().lower()
         if name and name not in params:
             params[name] = value.strip() if equals else None
+            if len(params) > MAX_PARAMS:
+                raise RemoteProtocolError("too many parameters")
     return params
 
 

@@ -6,12 +6,12 @@ regard to case, and compact forms (RFC 3261 section 7.3.3) are the same header a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar, cast
 
-from dialog_sip.errors import LocalProtocolError
+from dialog_sip.errors import LocalProtocolError, RemoteProtocolError
 from dialog_sip.grammar import is_token, split_outside
+from dialog_sip.limits import MAX_VALUES
 from dialog_sip.uri import SipUri
 from dialog_sip.values import CSeq, MediaType, NameAddr, Via
 
@@ -34,13 +34,12 @@ _SPELLINGS = (
     "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate", "Authentication-Info", "Retry-After",
     "Date", "Accept", "Session-Expires", "Min-SE", "Reason", "P-Asserted-Identity", "P-Preferred-Identity",
     "Privacy", "Path", "Service-Route", "Allow-Events", "Event", "Subscription-State", "Refer-To",
-    "Referred-By", "Replaces", "RSeq", "RAck", "Timestamp", "Warning", "Subject",
+    "Referred-By", "Replaces", "RSeq", "RAck", "Timestamp", "Warning", "Subject", "Accept-Encoding",
 )  # fmt: skip
 # Spelling as it usually stands on the wire -> key; a look-up here saves lower() and the check for a token.
 KEYS: Final = (
     {name: name.lower() for name in _SPELLINGS} | {name.lower(): name.lower() for name in _SPELLINGS} | COMPACT_FORMS
 )
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
 
 
 def key_of(name: str) -> str:
@@ -72,14 +71,14 @@ class Headers:
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return the value of the first line of this name, unfolded and stripped."""
-        try:
-            return _value(self._lines[self._keys.index(key_of(name))])
-        except ValueError:
+        key = KEYS.get(name) or key_of(name)
+        if key not in self._keys:
             return default
+        return _value(self._lines[self._keys.index(key)])
 
     def get_all(self, name: str) -> list[str]:
         """Return the value of every line of this name. A line may hold a list: see :meth:`get_list`."""
-        key, keys = key_of(name), self._keys
+        key, keys = KEYS.get(name) or key_of(name), self._keys
         count = keys.count(key)
         if count == 0:
             return []
@@ -87,12 +86,22 @@ class Headers:
             return [_value(self._lines[keys.index(key)])]
         return [_value(line) for own, line in zip(keys, self._lines, strict=True) if own == key]
 
+    def count(self, name: str) -> int:
+        """Return how many lines have this name."""
+        return self._keys.count(KEYS.get(name) or key_of(name))
+
     def get_list(self, name: str) -> list[str]:
-        """Return every element of a comma-separated header, over all its lines (RFC 3261 section 7.3.1)."""
+        """Return every element of a comma-separated header, over all its lines (RFC 3261 section 7.3.1).
+
+        Raises :class:`RemoteProtocolError` where a quote stays open, or for more than ``MAX_VALUES`` elements.
+        """
         values = self.get_all(name)
         if len(values) == 1 and "," not in values[0]:
             return values if values[0] else []
-        return [part for value in values for part in split_outside(value, ",") if part]
+        found = [part for value in values for part in split_outside(value, ",") if part]
+        if len(found) > MAX_VALUES:
+            raise RemoteProtocolError("a header has too many values")
+        return found
 
     def has_token(self, name: str, token: str) -> bool:
         """Tell whether a list header such as Supported names this token, without regard to case."""
@@ -159,7 +168,7 @@ class Headers:
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Iterate over the lines in order: name as it is spelled, value unfolded and stripped."""
-        return ((line[: line.index(":")].rstrip(), _value(line)) for line in self._lines)
+        return iter([_item(line) for line in self._lines])
 
     def copy(self) -> Headers:
         """Return an independent copy."""
@@ -185,7 +194,19 @@ class Headers:
 
 def _value(line: str) -> str:
     value = line[line.index(":") + 1 :].strip(" \t\r\n")
-    return _FOLD.sub(" ", value) if "\n" in value else value
+    return _unfolded(value) if "\n" in value else value
+
+
+def _item(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    value = value.strip(" \t\r\n")
+    return name.rstrip(" \t"), _unfolded(value) if "\n" in value else value
+
+
+def _unfolded(value: str) -> str:
+    # A fold with the blanks round it is one space (RFC 3261 section 7.3.1).
+    parts = [part.strip(" \t") for part in value.split("\r\n")]
+    return " ".join([part for part in parts if part])
 
 
 def _line(name: str, value: HeaderValue) -> str:

@@ -174,9 +174,10 @@ class Request(Message):
         answer = Headers()
         for name in ("Via", "From"):
             answer.copy_from(self.headers, name)
-        to = self.to
-        if to.tag is None and code > 100:
-            answer.add("To", to.with_tag(to_tag or self.local_tag))
+        if self.to.tag is None and code > 100:
+            # As it came, for a display name may be written in many ways.
+            to = (self.headers.get("To") or "").rstrip("; \t")
+            answer.add("To", f"{to};tag={to_tag or self.local_tag}")
         else:
             answer.copy_from(self.headers, "To")
         for name in ("Call-ID", "CSeq", *(("Timestamp",) if code == 100 else ())):

@@ -1,109 +1,139 @@
 """Bytes to messages (RFC 3261 sections 7 and 25).
 
-Total: any bytes give a message or a :class:`RemoteProtocolError`. The head is cut into lines once; nothing within a
-line is looked at but the header's name. Line ends are CRLF and nothing else: a lone CR or LF inside a value would mean
-one thing here and another at the next hop.
+Total: any bytes give a message or a :class:`RemoteProtocolError`, in time that grows with their number and no faster.
+The head is cut into lines once; nothing within a line is looked at but the header's name. Line ends are CRLF and
+nothing else: a lone CR or LF inside a value would mean one thing here and another at the next hop.
+
+A fault does not end the reading: what could be understood of a request comes with the error, so that it is answered.
 """
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
-from dialog_sip.errors import RemoteProtocolError
+from dialog_sip.errors import Layer, RemoteProtocolError
 from dialog_sip.grammar import is_token, parse_uint
 from dialog_sip.headers import KEYS, Headers, key_of
+from dialog_sip.limits import DEFAULT_LIMITS, MAX_MESSAGE, Limits
 from dialog_sip.message import VERSION, Message, Request, Response
 from dialog_sip.status import PHRASES
 
-MAX_MESSAGE = 65535
-"""Bytes of the largest message: what fits a UDP datagram, and enough for any SDP."""
+__all__ = ["MAX_MESSAGE", "parse_message"]
+
+_HEAD_END = b"\r\n\r\n"
+_FOLDED = re.compile(r"\r\n(?![ \t])")
+_VERSION = re.compile(r"SIP/\d+\.\d+", re.IGNORECASE | re.ASCII)
 
 
-def parse_message(data: bytes) -> Request | Response:
+def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Response:
     """Read one whole message, such as a datagram. Empty lines before it are skipped (RFC 3261 section 7.5).
 
     Raises :class:`RemoteProtocolError`; its ``request`` is set where enough was understood to answer.
     """
     if data[:2] == b"\r\n":
         data = data.lstrip(b"\r\n")
-    if len(data) > MAX_MESSAGE:
-        raise RemoteProtocolError("message is too large", status=513, reason="Message Too Large")
-    head, end, body = data.partition(b"\r\n\r\n")
-    if not end:
-        raise RemoteProtocolError("header section has no end")
-    start, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
-    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+    size = len(data)
+    head, end, body = (data if size <= limits.message else data[: limits.message]).partition(_HEAD_END)
+    text = head.decode("utf-8", "surrogateescape")
+    start, *lines = text.split("\r\n")
+    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or (b"\0" in head and _has_bare_nul(head)):
         # Not even answered: an answer would have to repeat some of it.
-        raise RemoteProtocolError("the header section holds a lone CR, LF or NUL")
-    headers, fault = _headers(lines)
-    message = _start_line(start, headers)
-    fault = _cut_body(message, body) or fault
+        raise RemoteProtocolError("the header section holds a lone CR, LF or NUL", layer=Layer.FRAMING)
+    keys = [KEYS.get(line.partition(":")[0]) for line in lines]
+    fault = ""
+    if None in keys:
+        start, *lines = _FOLDED.split(text)
+        keys, lines, fault = _unusual(lines, limits)
+    message = _start_line(start, Headers().adopt(cast("list[str]", keys), lines))
+    if not end or size > limits.message or len(text) > limits.header or len(lines) > limits.headers:
+        _check_size(message, lines, size, limits, closed=bool(end))
     if fault:
-        raise RemoteProtocolError(fault, request=message if isinstance(message, Request) else None)
+        raise _fault(message, fault)
+    _cut_body(message, body)
+    if len(message.body) > limits.body:
+        raise _fault(message, "body is too large", status=413, layer=Layer.FRAMING)
+    if isinstance(message, Request) and len(message.uri) > limits.uri:
+        raise _fault(message, "Request-URI is too long", status=414, layer=Layer.START_LINE)
     return message
 
 
-def _headers(lines: list[str]) -> tuple[Headers, str]:
-    """Return what is usable, and what was wrong with the rest."""
-    keys = [KEYS.get(line.partition(":")[0]) for line in lines]
-    if None not in keys:
-        return Headers().adopt(cast("list[str]", keys), lines), ""
-    return _unusual_headers(lines)
+def _has_bare_nul(head: bytes) -> bool:
+    # Only a quoted-pair may hold one (RFC 3261 section 25.1).
+    return head.count(b"\0") != head.count(b"\\\0")
 
 
-def _unusual_headers(lines: list[str]) -> tuple[Headers, str]:
-    """Do the same where lines are folded, or have names that are spelled in an unusual way."""
-    keys: list[str] = []
+def _unusual(lines: list[str], limits: Limits) -> tuple[list[str | None], list[str], str]:
+    """Return keys and lines, and what was wrong, where a name is unknown, spelled oddly or no name at all."""
+    keys: list[str | None] = []
     kept: list[str] = []
     fault = ""
-    for line in lines:
-        if line[:1] in {" ", "\t"} and kept:
-            kept[-1] += "\r\n" + line
-            continue
+    for line in lines[: limits.headers + 1]:
         name, colon, _ = line.partition(":")
         name = name.rstrip(" \t")
-        if not colon or not is_token(name):
+        if not colon or not (name in KEYS or is_token(name)):
             fault = "a header line has no name"
             continue
         keys.append(key_of(name))
         kept.append(line)
-    return Headers().adopt(keys, kept), fault
+    return keys, kept, fault
+
+
+def _fault(message: Message, detail: str, *, status: int = 400, layer: Layer = Layer.HEADER) -> RemoteProtocolError:
+    """Return the error for a message that was read in part."""
+    request = message if isinstance(message, Request) else None
+    return RemoteProtocolError(detail, status=status, reason=PHRASES[status], request=request, layer=layer)
+
+
+def _check_size(message: Message, lines: list[str], size: int, limits: Limits, *, closed: bool) -> None:
+    if size > limits.message:
+        raise _fault(message, "message is too large", status=513, layer=Layer.FRAMING)
+    if len(lines) > limits.headers or any(len(line) > limits.header for line in lines):
+        raise _fault(message, "header section is too large", status=513, layer=Layer.FRAMING)
+    if not closed:
+        raise _fault(message, "header section has no end", layer=Layer.FRAMING)
 
 
 def _start_line(line: str, headers: Headers) -> Request | Response:
     if line.startswith("SIP/2.0 ") or line[:8].upper() == "SIP/2.0 ":
         return _status_line(line, headers)
-    parts = line.split(" ")
-    if len(parts) != 3 or not is_token(parts[0]) or not parts[1] or not line.isprintable():
-        raise RemoteProtocolError("start line is neither that of a request nor of a response")
-    method, uri, version = parts
-    request = Request(method, uri, headers)
-    if version.upper() == VERSION:
-        return request
-    if version.upper().startswith("SIP/"):
-        raise RemoteProtocolError("not SIP/2.0", status=505, reason=PHRASES[505], request=request)
-    raise RemoteProtocolError("start line names no SIP version")
+    method, _, rest = line.partition(" ")
+    uri, _, version = rest.rpartition(" ")
+    if version.upper() == VERSION and uri and " " not in uri and is_token(method) and line.isprintable():
+        return Request(method, uri, headers)
+    raise _bad_request_line(line, headers)
+
+
+def _bad_request_line(line: str, headers: Headers) -> RemoteProtocolError:
+    """Return the error for a line that is no sound Request-Line; it can be answered where it is one of SIP at all."""
+    parts = line.split()
+    if len(parts) < 3 or not is_token(parts[0]) or not parts[-1].upper().startswith("SIP/"):
+        return RemoteProtocolError("start line is neither that of a request nor of a response", layer=Layer.START_LINE)
+    request = Request(parts[0], " ".join(parts[1:-1]), headers)
+    if line.split(" ") == parts and parts[-1].upper() != VERSION and _VERSION.fullmatch(parts[-1]):
+        return _fault(request, "not SIP/2.0", status=505, layer=Layer.START_LINE)
+    return _fault(request, "start line is malformed", layer=Layer.START_LINE)
 
 
 def _status_line(line: str, headers: Headers) -> Response:
     code, _, phrase = line[8:].partition(" ")
-    if len(code) != 3:
-        raise RemoteProtocolError("status line is malformed")
-    number = parse_uint(code, 699, "status code")
-    if number < 100:
-        raise RemoteProtocolError("status code is below 100")
-    return Response(number, phrase, headers)
+    if len(code) != 3 or not code.isdigit() or not 100 <= parse_uint(code, 999, "status code") <= 699:
+        raise RemoteProtocolError("status line is malformed", layer=Layer.START_LINE)
+    return Response(int(code), phrase, headers)
 
 
-def _cut_body(message: Message, body: bytes) -> str:
+def _cut_body(message: Message, body: bytes) -> None:
     """Apply RFC 3261 section 18.3: what is beyond Content-Length is dropped, what lacks is an error."""
-    text = message.headers.get("Content-Length")
-    if text is None:
+    lengths = message.headers.get_all("Content-Length")
+    if not lengths:
         message.body = body
-        return ""
-    if not text.isdigit() or not text.isascii() or len(text) > 10:
-        message.body = b""
-        return "Content-Length is not a number"
+        return
+    text = lengths[0]
+    if not text.isdigit() or not text.isascii() or len(text) > 20:
+        raise _fault(message, "Content-Length is not a number", layer=Layer.FRAMING)
+    if len(lengths) > 1 and any(other != text for other in lengths):
+        raise _fault(message, "Content-Length is said twice, and differs", layer=Layer.FRAMING)
     length = int(text)
+    if length > len(body):
+        raise _fault(message, "body is shorter than Content-Length", layer=Layer.FRAMING)
     message.body = body if length == len(body) else body[:length]
-    return "body is shorter than Content-Length" if length > len(body) else ""

@@ -21,6 +21,7 @@ _SIGNIFICANT_PARAMS = ("user", "ttl", "method", "maddr", "transport")
 _COMMON = re.compile(
     r"(sips?):(?:([A-Za-z0-9\-_.!~*'()&=+$,;?/%]+)@)?([A-Za-z0-9\-._]+)(?::([0-9]{1,5}))?(?:;([!#-;=@-~]*))?"
 )
+_PARAM_NAME = re.compile(r"[A-Za-z0-9\-_.!~*'()\[\]/:&+$]+")
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.()")
 
 
@@ -60,8 +61,11 @@ class SipUri(NamedTuple):
 
     @property
     def address(self) -> str:
-        """Host without the brackets of an IPv6 reference, as the socket API takes it."""
-        return self.host.strip("[]")
+        """Host without the brackets of an IPv6 reference, as the socket API takes it.
+
+        A third colon, which the grammar of RFC 3261 lets stand before an IPv4 part, is left out (RFC 5118, 4.10).
+        """
+        return self.host.strip("[]").replace(":::", "::")
 
     @property
     def effective_port(self) -> int:
@@ -78,6 +82,10 @@ class SipUri(NamedTuple):
     def aor(self) -> str:
         """``user@host`` in comparable form: unescaped user, lower-case host, no port and no parameters."""
         return f"{self.username}@{self.host.lower()}" if self.user else self.host.lower()
+
+    def param(self, name: str) -> str | None:
+        """Return what a parameter says with its escapes resolved; empty for a flag, None where it is missing."""
+        return unquote(self.params[name] or "") if name in self.params else None
 
     def with_params(self, **params: str | None) -> SipUri:
         """Return a copy with these parameters set besides its own."""
@@ -127,7 +135,7 @@ def _parse(text: str) -> SipUri:
     if common is not None:
         scheme, user, host, port, params = common.groups()
         number = None if port is None else parse_uint(port, 65535, "port")
-        return SipUri(scheme, user, host, number, parse_params(params) if params else NO_PARAMS)
+        return SipUri(scheme, user, host, number, _params(params) if params else NO_PARAMS)
     return _parse_unusual(text)
 
 
@@ -146,7 +154,7 @@ def _parse_unusual(text: str) -> SipUri:
         return _parse_sip(scheme, rest)
     if scheme == "tel" and rest:
         number, _, params = rest.partition(";")
-        return SipUri("tel", number, "", None, parse_params(params))
+        return SipUri("tel", number, "", None, _params(params))
     if colon:
         raise RemoteProtocolError("URI scheme is not sip, sips or tel", status=416, reason="Unsupported URI Scheme")
     raise RemoteProtocolError("not a URI")
@@ -165,7 +173,18 @@ def _parse_sip(scheme: str, rest: str) -> SipUri:
     tail, _, headers = tail.partition("?")
     hostport, _, params = tail.partition(";")
     host, port = parse_host_port(hostport)
-    return SipUri(scheme, user, host, port, parse_params(params), headers, password)
+    return SipUri(scheme, user, host, port, _params(params), headers, password)
+
+
+def _params(text: str) -> Params:
+    """Read parameters; a name that is written with escapes is the same name (RFC 3261 section 19.1.4)."""
+    params = parse_params(text)
+    return {_plain_name(name): value for name, value in params.items()} if "%" in text else params
+
+
+def _plain_name(name: str) -> str:
+    plain = unquote(name)
+    return plain.lower() if _PARAM_NAME.fullmatch(plain) else name
 
 
 def _same_params(mine: Params, theirs: Params) -> bool:

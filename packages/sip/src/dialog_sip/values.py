@@ -30,7 +30,7 @@ MAX_CSEQ = 2**32 - 1
 _CACHED = 256
 
 _NOT_BARE = re.compile(r"[\s<>\",?]")
-_QUOTED_NAME = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_QUOTED_NAME = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 # What nearly every value looks like: no escapes in the name and no blanks round the URI.
 _COMMON_NAME_ADDR = re.compile(r'(?:"([^"\\]*)"[ \t]*|([^"<]*))<([^<>\s]+)>(;.*)?', re.DOTALL)
 _COMMON_VIA = re.compile(r"SIP/2\.0/([A-Z]+) ([A-Za-z0-9\-.]+)(?::([0-9]{1,5}))?(;.*)?", re.DOTALL)
@@ -161,8 +161,9 @@ class Via(NamedTuple):
 
     @property
     def received(self) -> str | None:
-        """The source address that the server saw."""
-        return self.params.get("received")
+        """The source address that the server saw, without the brackets that some put round IPv6 (RFC 5118, 4.5)."""
+        value = self.params.get("received")
+        return value.strip("[]") if value else value
 
     @property
     def rport(self) -> int | None:

@@ -20,8 +20,10 @@ from dialog_sip.aio.handshake import Handshake
 from dialog_sip.aio.target import target_of
 from dialog_sip.aio.tls import TlsOptions
 from dialog_sip.aio.trace import Direction, Trace, TraceHook
+from dialog_sip.capabilities import Capabilities
 from dialog_sip.digest import mask_credentials
 from dialog_sip.errors import RemoteProtocolError
+from dialog_sip.limits import DEFAULT_LIMITS, Limits
 from dialog_sip.message import Request, Response
 from dialog_sip.parser import parse_message
 from dialog_sip.transactions import (
@@ -55,8 +57,10 @@ _KEEPALIVE_BYTES = b"\r\n\0"
 class Endpoint:
     """SIP over any number of flows. Make it in a running loop and end it with :meth:`close`.
 
-    ``limit`` bounds the transactions; ``keepalive`` is the seconds between pings on the flows that we opened, None for
-    none; ``on_flow`` hears of flows that peers open, ``on_stray_ack`` of ACKs whose 2xx is not known here.
+    ``limit`` bounds the transactions and ``limits`` a message; requests for what ``capabilities`` does not name are
+    refused before the application hears of them; ``keepalive`` is the seconds between pings on the flows that we
+    opened, None for none; ``on_flow`` hears of flows that peers open, ``on_stray_ack`` of ACKs whose 2xx is not known
+    here.
     """
 
     def __init__(
@@ -65,6 +69,8 @@ class Endpoint:
         *,
         timers: Timers | None = None,
         limit: int = MAX_TRANSACTIONS,
+        capabilities: Capabilities | None = None,
+        limits: Limits = DEFAULT_LIMITS,
         keepalive: float | None = 25.0,
         trace: TraceHook | None = None,
         on_stray_ack: Callable[[Request, Flow], object] | None = None,
@@ -76,7 +82,8 @@ class Endpoint:
         self._on_stray_ack = on_stray_ack
         self._on_flow = on_flow
         self._loop = asyncio.get_running_loop()
-        self._layer = TransactionLayer(timers, limit=limit)
+        self._layer = TransactionLayer(timers, limit=limit, capabilities=capabilities)
+        self._limits = limits
         self._connector = Connector(self)
         self._clients: dict[str, ClientRequest] = {}
         self._servers: dict[str, ServerRequest] = {}
@@ -185,7 +192,7 @@ class Endpoint:
         if self.trace is not None:
             self._call(self.trace, Trace(self._loop.time(), Direction.RECEIVED, flow, mask_credentials(data)))
         try:
-            self._layer.receive(parse_message(data), flow, self._loop.time())
+            self._layer.receive(parse_message(data, self._limits), flow, self._loop.time())
         except RemoteProtocolError as error:
             log.debug("malformed message on %s: %s", flow.id, error)
             if error.request is not None:

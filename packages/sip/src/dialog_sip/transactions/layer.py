@@ -10,7 +10,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from dialog_sip.errors import LocalProtocolError, RemoteProtocolError, SipError
+from dialog_sip.capabilities import Capabilities
+from dialog_sip.errors import LocalProtocolError, RemoteProtocolError
 from dialog_sip.message import Message, Request, Response
 from dialog_sip.transactions import matching
 from dialog_sip.transactions.engine import Engine
@@ -33,6 +34,7 @@ from dialog_sip.transactions.transaction import (
     client_machine,
     server_machine,
 )
+from dialog_sip.validation import Refusal, check_request, check_route_back, refusal
 from dialog_sip.values import BRANCH_COOKIE
 
 MAX_TRANSACTIONS = 100_000
@@ -48,18 +50,23 @@ def random_token() -> str:
 
 
 class TransactionLayer:
-    """The transactions of one endpoint. ``new_token`` makes branches and names; tests give their own."""
+    """The transactions of one endpoint. ``new_token`` makes branches and names; tests give their own.
+
+    With ``capabilities``, requests for what they do not name are refused here; without, only malformed ones are.
+    """
 
     def __init__(
         self,
         timers: Timers | None = None,
         *,
         limit: int = MAX_TRANSACTIONS,
+        capabilities: Capabilities | None = None,
         new_token: Callable[[], str] = random_token,
     ) -> None:
         self._store = TransactionStore()
         self._engine = Engine(timers or Timers(), self._store, self._deliver)
         self._limit = limit
+        self._capabilities = capabilities
         self._new_token = new_token
 
     def __len__(self) -> int:
@@ -155,7 +162,7 @@ class TransactionLayer:
 
     def _receive_request(self, request: Request, flow: FlowLike, now: float) -> None:
         try:
-            matching.check_request(request)
+            check_request(request, self._capabilities)
         except RemoteProtocolError as error:
             self.refuse(request, error, flow)
             return
@@ -174,17 +181,16 @@ class TransactionLayer:
         self._engine.start(Transaction(self._new_token(), key, request, flow, machine), now)
 
     def refuse(self, request: Request, error: RemoteProtocolError, flow: FlowLike) -> None:
-        """Answer a malformed request without a transaction, if it says enough to be answered."""
-        if request.method == "ACK":
-            return
+        """Answer a request that is refused without a transaction, if it says enough to be answered."""
         try:
             matching.note_source(request, flow)
-            response = request.respond(error.status, error.reason)
-            usable = bool(request.vias and request.call_id and request.cseq)
-        except SipError:
-            return
-        if usable:
-            self._engine.transmits.append(Transmit(flow, response.encode()))
+            flow = matching.response_flow(request.via, flow)
+        except RemoteProtocolError:
+            # A Via that cannot be read names no better place than where the request came from.
+            pass
+        found = refusal(request, error)
+        if isinstance(found, Refusal):
+            self._engine.transmits.append(Transmit(flow, found.response.encode()))
 
     def _receive_ack(self, ack: Request, flow: FlowLike, now: float) -> None:
         invite = self._store.servers.get(matching.server_key(ack, "INVITE"))
@@ -197,6 +203,7 @@ class TransactionLayer:
 
     def _receive_response(self, response: Response, now: float) -> None:
         try:
+            check_route_back(response)
             branch, method = response.via.branch or "", response.cseq.method
             found = self._store.clients.get(matching.client_key(branch, method))
             if found is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dialog_sip.errors import RemoteProtocolError
 from dialog_sip.message import Message, Request, Response
 from dialog_sip.transactions.events import FlowLike
 from dialog_sip.transactions.transaction import Key
@@ -21,9 +20,10 @@ def server_key(request: Request, method: str) -> Key:
     """Return the key of a peer's request (RFC 3261 section 17.2.3); ``method`` is INVITE for its ACK and CANCEL."""
     via = request.via
     branch = via.branch
-    if branch is not None and branch.startswith(BRANCH_COOKIE):
+    if branch is not None and branch.startswith(BRANCH_COOKIE) and branch != BRANCH_COOKIE:
         return branch, via.sent_by, method
-    # A peer of RFC 2543. The To tag is left out: an ACK has that of the response, which the request had not.
+    # A peer of RFC 2543, or a cookie with nothing behind it (RFC 4475 section 3.2.1). The To tag is left out: an ACK
+    # has that of the response, which the request had not.
     cseq = str(request.cseq.number)
     return request.uri, request.call_id, request.from_.tag or "", cseq, via.sent_by, branch or "", method
 
@@ -31,15 +31,6 @@ def server_key(request: Request, method: str) -> Key:
 def ack_key(message: Message, side: str) -> Key:
     """Return what the ACK for a 2xx and its INVITE have in common; ``side`` keeps ours and the peers' apart."""
     return side, message.call_id, str(message.cseq.number), message.from_.tag or ""
-
-
-def check_request(request: Request) -> None:
-    """Raise :class:`RemoteProtocolError` unless every header is there that a transaction lives on (section 8.1.1)."""
-    for value in (request.via, request.from_, request.to, request.call_id):
-        if not value:
-            raise RemoteProtocolError("a mandatory header is empty")
-    if request.cseq.method != request.method:
-        raise RemoteProtocolError("CSeq names another method", reason="CSeq Method Mismatch")
 
 
 def note_source(request: Request, flow: FlowLike) -> None:

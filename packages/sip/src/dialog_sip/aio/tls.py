@@ -65,6 +65,7 @@ class TlsError(FlowError):
 
 
 _CERTIFICATE_WORDS = {
+    7: (TlsProblem.UNTRUSTED, "the authority of its certificate is not trusted here, only one of the same name"),
     9: (TlsProblem.NOT_YET_VALID, "its certificate is not valid yet: check the clocks of both"),
     10: (TlsProblem.EXPIRED, "its certificate has expired"),
     18: (TlsProblem.UNTRUSTED, "it has signed its certificate itself: name it in ca-file to trust it"),

@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from dialog_sandbox.errors import SandboxError
+from dialog_sandbox.errors import SandboxError, WrongConfigurationError
 from dialog_sandbox.paths import state_dir
 
 if TYPE_CHECKING:
     from dialog_runtime.bus.kafka import KafkaBus
     from dialog_runtime.bus.ports import Subscription
     from dialog_runtime.bus.view import View
+    from dialog_runtime.config import Settings
     from dialog_runtime.config.services import Kafka
 
 T = TypeVar("T")
 
 ConfOption = Annotated[
-    Path | None, typer.Option(help="The server.conf to take Kafka's address from; else that of `dialog-sip up`.")
+    Path | None, typer.Option(help="The server.conf to take addresses from; else that of `dialog-sip up`.")
 ]
 KafkaOption = Annotated[str, typer.Option(help="HOST:PORT of Kafka, instead of a server.conf.")]
 PrefixOption = Annotated[str, typer.Option(help="Topic prefix that goes with --kafka.")]
@@ -36,18 +37,27 @@ WITHIN = 10.0
 
 def kafka_settings(conf: Path | None, address: str, prefix: str) -> Kafka:
     """Return where Kafka is. Raises :class:`SandboxError` with one line where that cannot be told."""
-    from dialog_runtime.config import ConfigError, load_settings
     from dialog_runtime.config.services import Kafka
 
     if address:
         return Kafka(bootstrap_servers=tuple(address.split(",")), topic_prefix=prefix)
+    return settings(conf, "--conf server.conf or --kafka HOST:PORT").kafka
+
+
+def settings(conf: Path | None, otherwise: str = "--conf server.conf") -> Settings:
+    """Read the ``server.conf`` that is named, or that of ``dialog-sip up``. Raises :class:`SandboxError`.
+
+    ``otherwise`` is what to say on the command line where there is none.
+    """
+    from dialog_runtime.config import ConfigError, load_settings
+
     path = conf or state_dir() / "server.conf"
     if not path.is_file():
-        raise SandboxError(f"no {path}: start `dialog-sip up`, or say --conf server.conf or --kafka HOST:PORT")
+        raise SandboxError(f"no {path}: start `dialog-sip up`, or say {otherwise}")
     try:
-        return load_settings(path).kafka
+        return load_settings(path)
     except ConfigError as error:
-        raise SandboxError(str(error)) from error
+        raise WrongConfigurationError(str(error)) from error
 
 
 def run(kafka: Kafka, work: Callable[[KafkaBus], Awaitable[T]]) -> T:

@@ -117,7 +117,10 @@ def registrations(status: Status, now: datetime) -> Table:
 def calls(status: Status, now: datetime) -> Table:
     """Return the table of calls."""
     title = f"Calls: {len(status.calls)}"
-    table = Table("call", "direction", "mapping", "state", "for", "held by", title=title, title_justify="left")
+    table = Table(title=title, title_justify="left")
+    # Folded, not cut: an id is there to be copied.
+    for column in ("call", "direction", "mapping", "state", "for", "held by"):
+        table.add_column(column, overflow="fold")
     for call in sorted(status.calls, key=lambda call: call.started_at):
         lasted = (now - call.started_at).total_seconds()
         table.add_row(call.call_id, call.direction, call.aor, call.state, f"{lasted:.0f} s", call.instance)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import ParamSpec, cast
+from typing import ParamSpec, Protocol, cast
 
 from dialog_sip.aio.connector import Connector
 from dialog_sip.aio.exchange import ClientRequest, Failure, ServerRequest
@@ -54,6 +54,19 @@ _KEEPALIVE_BYTES = b"\r\n\0"
 """A datagram of nothing but these keeps a NAT's binding open and says nothing."""
 
 
+class Lane(Protocol):
+    """Transactions that an endpoint leaves to somebody else (see :mod:`dialog_sip.aio.express`)."""
+
+    def take(self, data: bytes) -> bool:
+        """Take a message; False: it is none of the lane's."""
+
+    def flow_failed(self, flow: Flow) -> None:
+        """Fail what is under way on a flow."""
+
+    def close(self) -> None:
+        """End; the flows are closed."""
+
+
 class Endpoint:
     """SIP over any number of flows. Make it in a running loop and end it with :meth:`close`.
 
@@ -78,6 +91,8 @@ class Endpoint:
     ) -> None:
         self.trace = trace
         """Called with every message; None costs nothing."""
+        self.lane: Lane | None = None
+        """Sees every message first, and keeps what is its own."""
         self._on_request = on_request
         self._on_stray_ack = on_stray_ack
         self._on_flow = on_flow
@@ -182,6 +197,8 @@ class Endpoint:
             if timer is not None:
                 timer.cancel()
         await self._connector.close()
+        if self.lane is not None:
+            self.lane.close()
         self._layer.abandon()
         self._dispatch()
 
@@ -191,6 +208,8 @@ class Endpoint:
             return
         if self.trace is not None:
             self._call(self.trace, Trace(self._loop.time(), Direction.RECEIVED, flow, mask_credentials(data)))
+        if self.lane is not None and self.lane.take(data):
+            return
         try:
             self._layer.receive(parse_message(data, self._limits), flow, self._loop.time())
         except RemoteProtocolError as error:
@@ -209,6 +228,8 @@ class Endpoint:
         """Fail what is under way on a flow that stays (called by the flow)."""
         self._layer.transport_failed(flow, self._loop.time())
         self._settle()
+        if self.lane is not None:
+            self.lane.flow_failed(flow)
 
     def flow_closed(self, flow: Flow) -> None:
         """Fail what is under way on a flow that is gone (called by the flow)."""

@@ -14,12 +14,13 @@ from typing import Protocol
 import structlog
 from dialog_runtime.config.modules import Registrar as Config
 from dialog_sip import LocalProtocolError, Request, Response, SipUri, escape_user
-from dialog_sip.aio import ClientRequest, Endpoint, Flow, FlowError, ServerRequest, Trace
+from dialog_sip.aio import Endpoint, Flow, FlowError, ServerRequest, Trace
 from dialog_sip.aio import Failure as Failed
+from dialog_sip.aio.express import ExpressLane
 from dialog_sip.transactions import TooManyTransactionsError
 
 from dialog_registrar.model.mapping import Server
-from dialog_registrar.ports import ClientEvents, Failure, FlowDownError, ServerTransaction
+from dialog_registrar.ports import ClientEvents, ClientTransaction, Failure, FlowDownError, ServerTransaction
 
 log = structlog.get_logger(__name__)
 
@@ -99,6 +100,7 @@ class SipFlows:
             trace=_trace if trace_level >= TRACE_MESSAGES else None,
             on_stray_ack=self._ack_received,
         )
+        self._lane = ExpressLane(self._endpoint)
         self._flows: dict[Server, Flow] = {}
         self._servers: dict[str, Server] = {}
         self._keepers: dict[Server, asyncio.Task[None]] = {}
@@ -118,7 +120,7 @@ class SipFlows:
     @property
     def transactions(self) -> int:
         """Transactions that are under way."""
-        return self._endpoint.transactions
+        return self._endpoint.transactions + len(self._lane)
 
     def open(self, server: Server, port: int | None) -> None:
         """Keep a flow to ``server`` from now on, from local ``port`` where that is free."""
@@ -143,9 +145,11 @@ class SipFlows:
         flow = self._flows.get(server)
         return str(server) if flow is None else flow.id
 
-    def send(self, server: Server, request: Request, events: ClientEvents) -> ClientRequest:
+    def send(self, server: Server, request: Request, events: ClientEvents) -> ClientTransaction:
         """Start a client transaction. Raises :class:`FlowDownError`."""
         try:
+            if request.method == "REGISTER":
+                return self._register(server, request, events)
             return self._endpoint.request(
                 request,
                 self._flow(server),
@@ -154,6 +158,10 @@ class SipFlows:
             )
         except (FlowError, TooManyTransactionsError) as error:
             raise FlowDownError(str(error)) from error
+
+    def _register(self, server: Server, request: Request, events: ClientEvents) -> ClientTransaction:
+        flow = self._flow(server)
+        return self._lane.send(request, flow, events.received, lambda failure: events.failed(_FAILURES[failure]))
 
     def send_ack(self, server: Server, ack: Request) -> None:
         """Send the ACK for a 2xx. Raises :class:`FlowDownError`."""

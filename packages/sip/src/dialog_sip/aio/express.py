@@ -1,0 +1,168 @@
+"""The express lane of an endpoint: REGISTERs at a fraction of what a full transaction costs.
+
+It shares the endpoint's flows and trace. What it sends it knows again by its branch, before the answer is parsed; all
+else goes its usual way. See :mod:`dialog_sip.transactions.express` for the transaction itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec
+
+from dialog_sip.aio.endpoint import Endpoint
+from dialog_sip.aio.exchange import Failure
+from dialog_sip.aio.flow import Flow, FlowError
+from dialog_sip.aio.trace import Direction, Trace
+from dialog_sip.digest import mask_credentials
+from dialog_sip.errors import RemoteProtocolError
+from dialog_sip.message import Request, Response
+from dialog_sip.parser import parse_message
+from dialog_sip.transactions.express import ExpressTransactions, Pending, new_branch
+from dialog_sip.transactions.timers import Timers
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+
+TIMER_GRAIN = 0.05
+"""Seconds at least between two looks at retransmissions: one look serves all of that time."""
+
+
+@dataclass(slots=True)
+class _Waiter:
+    on_response: Callable[[Response], object]
+    on_failure: Callable[[Failure], object]
+
+
+class ExpressRequest:
+    """A REGISTER on its way."""
+
+    __slots__ = ("_lane", "_pending")
+
+    def __init__(self, lane: ExpressLane, pending: Pending[Flow, _Waiter]) -> None:
+        self._lane = lane
+        self._pending = pending
+
+    def cancel(self) -> None:
+        """Send it no more; no callback comes, whatever is answered. A REGISTER has no CANCEL (RFC 3261 section 9.1)."""
+        self._lane.abandon(self._pending)
+
+
+class ExpressLane:
+    """Sends REGISTERs on flows of ``endpoint``; made once for it, and ended with it."""
+
+    def __init__(self, endpoint: Endpoint, timers: Timers | None = None) -> None:
+        self._endpoint = endpoint
+        self._transactions: ExpressTransactions[Flow, _Waiter] = ExpressTransactions(timers)
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._vias: dict[Flow, str] = {}
+        endpoint.lane = self
+
+    def __len__(self) -> int:
+        return len(self._transactions)
+
+    def send(
+        self,
+        request: Request,
+        flow: Flow,
+        on_response: Callable[[Response], object],
+        on_failure: Callable[[Failure], object],
+    ) -> ExpressRequest:
+        """Send a REGISTER; its Via is put into it. One of the callbacks will be called, from the event loop.
+
+        Raises :class:`FlowError` where the flow is closed or refuses it.
+        """
+        branch = new_branch()
+        request.headers.set("Via", self._via(flow) + branch)
+        data = request.encode()
+        self._transmit(flow, data)
+        waiter = _Waiter(on_response, on_failure)
+        pending = self._transactions.begin(branch, data, flow, waiter, self._loop.time(), reliable=flow.reliable)
+        if self._timer is None:
+            self._plan_timer()
+        return ExpressRequest(self, pending)
+
+    def abandon(self, pending: Pending[Flow, _Waiter]) -> None:
+        """Forget a request (called by :meth:`ExpressRequest.cancel`)."""
+        self._transactions.end(pending)
+
+    def take(self, data: bytes) -> bool:
+        """Take a message if it is the answer to one of ours (called by the endpoint)."""
+        if not data.startswith(b"SIP/2.0 "):
+            return False
+        pending = self._transactions.find(data)
+        if pending is None:
+            return False
+        try:
+            response = parse_message(data)
+        except RemoteProtocolError as error:
+            log.debug("malformed answer on %s: %s", pending.flow.id, error)
+            return True
+        if isinstance(response, Response) and response.is_final:
+            self._transactions.end(pending)
+            _run(pending.owner.on_response, response)
+        else:
+            self._transactions.provisional(pending, self._loop.time())
+        return True
+
+    def flow_failed(self, flow: Flow) -> None:
+        """Fail what is under way on a flow (called by the endpoint)."""
+        if flow.closed:
+            self._vias.pop(flow, None)
+        for pending in self._transactions.on(flow):
+            self._fail(pending, Failure.TRANSPORT)
+
+    def close(self) -> None:
+        """Take no more looks at timers (called by the endpoint, once its flows are closed)."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _fail(self, pending: Pending[Flow, _Waiter], failure: Failure) -> None:
+        self._transactions.end(pending)
+        _run(pending.owner.on_failure, failure)
+
+    def _via(self, flow: Flow) -> str:
+        """Return the Via of a flow up to its branch."""
+        via = self._vias.get(flow)
+        if via is None:
+            host, port = flow.local
+            host = f"[{host}]" if ":" in host else host
+            via = self._vias[flow] = f"SIP/2.0/{flow.transport.upper()} {host}:{port};rport;branch="
+        return via
+
+    def _transmit(self, flow: Flow, data: bytes) -> None:
+        flow.send(data)
+        if self._endpoint.trace is not None:
+            _run(self._endpoint.trace, Trace(self._loop.time(), Direction.SENT, flow, mask_credentials(data)))
+
+    def _plan_timer(self) -> None:
+        due = self._transactions.next()
+        self._timer = None
+        if due is not None:
+            delay = max(due - self._loop.time(), TIMER_GRAIN)
+            self._timer = self._loop.call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        now = self._loop.time()
+        while (pending := self._transactions.pop(now)) is not None:
+            if pending.over:
+                _run(pending.owner.on_failure, Failure.TIMEOUT)
+                continue
+            try:
+                self._transmit(pending.flow, pending.data)
+            except FlowError as error:
+                log.debug("cannot send again: %s", error)
+                self._fail(pending, Failure.TRANSPORT)
+        self._plan_timer()
+
+
+def _run(callback: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Run a callback of the application's."""
+    try:
+        callback(*args, **kwargs)
+    except Exception:
+        log.exception("a callback raised; only its own message suffers")

@@ -1,0 +1,132 @@
+"""Client transactions of requests that come by the thousand and ask for one answer: REGISTER.
+
+Theory of operation. This is the non-INVITE client transaction (RFC 3261 section 17.1.2) without what a REGISTER has
+no use for: no copy of the request, no events, no state beyond *under way*. A response is known by the branch in its
+bytes, before anything is parsed; timers E and F are one entry in one heap. Timer K needs no state at all: a final
+response that comes again finds nothing here.
+
+    what happens               | then
+    ---------------------------+-------------------------------------------------------------------------------
+    begin                      | the bytes go out; timer E in T1, timer F in 64*T1
+    timer E                    | the bytes go out again; timer E in twice the time, T2 at most; none where the
+                               | transport is reliable
+    provisional response       | timer E in T2 from now on
+    final response             | over, given to the owner
+    timer F                    | over, without an answer
+"""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+from collections.abc import Hashable
+from typing import Final, Generic, TypeVar
+
+from dialog_sip.transactions.timers import Timers
+
+COOKIE: Final = "z9hG4bKx"
+"""What branches of this kind begin with: the cookie of RFC 3261 section 8.1.1.7, and a letter of our own."""
+_COOKIE: Final = COOKIE.encode()
+_TOKEN: Final = 10
+"""Random bytes of a branch."""
+_LENGTH: Final = len(COOKIE) + 2 * _TOKEN
+
+F = TypeVar("F", bound=Hashable)
+"""A flow."""
+T = TypeVar("T")
+"""Whoever waits for the answer."""
+
+
+class Pending(Generic[F, T]):
+    """A request on its way."""
+
+    __slots__ = ("branch", "data", "due", "ends_at", "flow", "interval", "over", "owner")
+
+    def __init__(self, branch: str, data: bytes, flow: F, owner: T, interval: float, ends_at: float) -> None:
+        self.branch = branch
+        self.data = data
+        self.flow = flow
+        self.owner = owner
+        self.interval = interval
+        """Until the next retransmission; 0: none."""
+        self.ends_at = ends_at
+        self.due = 0.0
+        self.over = False
+
+
+def new_branch() -> str:
+    """Return a branch that no other request has."""
+    return COOKIE + secrets.token_hex(_TOKEN)
+
+
+class ExpressTransactions(Generic[F, T]):
+    """All that are under way. Times are seconds of the caller's clock."""
+
+    __slots__ = ("_heap", "_pending", "_serial", "_timers")
+
+    def __init__(self, timers: Timers | None = None) -> None:
+        self._timers = timers or Timers()
+        self._pending: dict[bytes, Pending[F, T]] = {}
+        self._heap: list[tuple[float, int, Pending[F, T]]] = []
+        self._serial = 0
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def begin(self, branch: str, data: bytes, flow: F, owner: T, now: float, *, reliable: bool) -> Pending[F, T]:
+        """Remember a request that is sent now."""
+        interval = 0.0 if reliable else self._timers.t1
+        pending = Pending(branch, data, flow, owner, interval, now + self._timers.give_up)
+        self._pending[branch.encode()] = pending
+        self._plan(pending, now)
+        return pending
+
+    def find(self, data: bytes) -> Pending[F, T] | None:
+        """Return the request that a response is for, None where it is none of these."""
+        start = data.find(_COOKIE)
+        return None if start < 0 else self._pending.get(data[start : start + _LENGTH])
+
+    def provisional(self, pending: Pending[F, T], now: float) -> None:
+        """Note that the server has the request (RFC 3261 section 17.1.2.2, *Proceeding*)."""
+        if pending.interval:
+            pending.interval = self._timers.t2
+            self._plan(pending, now)
+
+    def end(self, pending: Pending[F, T]) -> None:
+        """Forget a request: it is answered, or nobody waits for it any more."""
+        if not pending.over:
+            pending.over = True
+            del self._pending[pending.branch.encode()]
+
+    def on(self, flow: F) -> list[Pending[F, T]]:
+        """Return those of one flow."""
+        return [pending for pending in self._pending.values() if pending.flow is flow]
+
+    def next(self) -> float | None:
+        """Return when :meth:`pop` has something, or None."""
+        while self._heap and self._stale(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def pop(self, now: float) -> Pending[F, T] | None:
+        """Take one that is due, or None: to be sent again, or, where it is over now, given up."""
+        due = self.next()
+        if due is None or due > now:
+            return None
+        pending = heapq.heappop(self._heap)[2]
+        if now >= pending.ends_at:
+            self.end(pending)
+        else:
+            pending.interval = min(2 * pending.interval, self._timers.t2)
+            self._plan(pending, now)
+        return pending
+
+    def _plan(self, pending: Pending[F, T], now: float) -> None:
+        due = min(now + pending.interval, pending.ends_at) if pending.interval else pending.ends_at
+        pending.due = due
+        self._serial += 1
+        heapq.heappush(self._heap, (due, self._serial, pending))
+
+    @staticmethod
+    def _stale(item: tuple[float, int, Pending[F, T]]) -> bool:
+        return item[2].over or item[2].due != item[0]

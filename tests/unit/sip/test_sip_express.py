@@ -1,0 +1,145 @@
+"""The express lane: REGISTERs known again by their branch, with timers E and F."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import pytest
+from dialog_sip import Request, Response
+from dialog_sip.aio import Endpoint, Failure, Flow, ServerRequest
+from dialog_sip.aio.express import ExpressLane
+from dialog_sip.registration.request import build_register
+from dialog_sip.registration.settings import Account
+from dialog_sip.transactions import Timers
+from dialog_sip.transactions.express import COOKIE, ExpressTransactions, new_branch
+
+WITHIN = 5.0
+
+
+def response_to(branch: str, code: int = 200) -> bytes:
+    return f"SIP/2.0 {code} X\r\nVia: SIP/2.0/UDP 192.0.2.1;branch={branch};rport=5060\r\n\r\n".encode()
+
+
+@pytest.fixture
+def transactions() -> ExpressTransactions[str, str]:
+    return ExpressTransactions(Timers(t1=0.5))
+
+
+def due_times(transactions: ExpressTransactions[str, str], until: float) -> list[float]:
+    times = []
+    while (due := transactions.next()) is not None and due <= until:
+        assert transactions.pop(due) is not None
+        times.append(due)
+    return times
+
+
+def test_branches_differ_and_begin_with_the_cookie() -> None:
+    assert new_branch() != new_branch()
+    assert new_branch().startswith(COOKIE)
+
+
+def test_a_response_is_known_by_its_branch(transactions: ExpressTransactions[str, str]) -> None:
+    branch = new_branch()
+    pending = transactions.begin(branch, b"R", "flow", "owner", 0, reliable=False)
+    assert transactions.find(response_to(branch)) is pending
+    assert transactions.find(response_to(new_branch())) is None
+    assert transactions.find(b"SIP/2.0 200 OK\r\n\r\n") is None
+    transactions.end(pending)
+    assert transactions.find(response_to(branch)) is None
+    assert len(transactions) == 0
+
+
+def test_retransmissions_double_up_to_t2_then_it_is_over(transactions: ExpressTransactions[str, str]) -> None:
+    pending = transactions.begin(new_branch(), b"R", "flow", "owner", 0, reliable=False)
+    assert due_times(transactions, 100) == [0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5, 32.0]
+    assert pending.over
+
+
+def test_a_reliable_transport_gets_no_retransmission(transactions: ExpressTransactions[str, str]) -> None:
+    transactions.begin(new_branch(), b"R", "flow", "owner", 0, reliable=True)
+    assert due_times(transactions, 100) == [32.0]
+
+
+def test_a_provisional_response_slows_retransmissions_down(transactions: ExpressTransactions[str, str]) -> None:
+    pending = transactions.begin(new_branch(), b"R", "flow", "owner", 0, reliable=False)
+    transactions.provisional(pending, 0.25)
+    assert due_times(transactions, 10) == [4.25, 8.25]
+
+
+def test_an_answered_request_has_no_timer(transactions: ExpressTransactions[str, str]) -> None:
+    transactions.end(transactions.begin(new_branch(), b"R", "flow", "owner", 0, reliable=False))
+    assert transactions.next() is None
+
+
+@dataclass
+class Answers:
+    responses: asyncio.Queue[Response] = field(default_factory=asyncio.Queue)
+    failures: asyncio.Queue[Failure] = field(default_factory=asyncio.Queue)
+
+
+@dataclass
+class Pair:
+    """A registrar's endpoint with a lane, and a PBX."""
+
+    lane: ExpressLane
+    flow: Flow
+    pbx: Endpoint
+    answer: Callable[[ServerRequest], object]
+    answers: Answers = field(default_factory=Answers)
+
+    def send(self) -> None:
+        account = Account("sip:alice@pbx", "sip:pbx")
+        request = build_register(
+            account, target="sip:pbx", call_id="c1", cseq=1, contact="sip:alice@127.0.0.1", expires=60
+        )
+        self.lane.send(request, self.flow, self.answers.responses.put_nowait, self.answers.failures.put_nowait)
+
+
+@pytest.fixture(params=["udp", "tcp"])
+async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
+    received: list[Request] = []
+
+    def take(server: ServerRequest) -> None:
+        received.append(server.request)
+        made.answer(server)
+
+    timers = Timers(t1=0.05)
+    client, pbx = Endpoint(lambda _request: None), Endpoint(take)
+    listener = await pbx.listen(request.param, "127.0.0.1")
+    lane = ExpressLane(client, timers)
+    flow = await client.connect(request.param, *listener.address)
+    made = Pair(lane, flow, pbx, lambda server: server.respond(200))
+    yield made
+    await client.close()
+    await pbx.close()
+
+
+async def test_the_answer_comes_back(pair: Pair) -> None:
+    pair.send()
+    assert len(pair.lane) == 1
+    response = await asyncio.wait_for(pair.answers.responses.get(), WITHIN)
+    assert (response.code, response.cseq.method) == (200, "REGISTER")
+    assert len(pair.lane) == 0
+
+
+async def test_silence_is_a_timeout(pair: Pair) -> None:
+    pair.answer = lambda _server: None
+    pair.send()
+    assert await asyncio.wait_for(pair.answers.failures.get(), WITHIN) is Failure.TIMEOUT
+
+
+async def test_a_closed_flow_fails_what_is_on_its_way(pair: Pair) -> None:
+    pair.answer = lambda _server: None
+    pair.send()
+    pair.flow.close()
+    assert await asyncio.wait_for(pair.answers.failures.get(), WITHIN) is Failure.TRANSPORT
+
+
+async def test_a_callback_that_raises_hurts_only_itself(pair: Pair) -> None:
+    account = Account("sip:bob@pbx", "sip:pbx")
+    request = build_register(account, target="sip:pbx", call_id="c2", cseq=1, contact="sip:bob@127.0.0.1", expires=60)
+    pair.lane.send(request, pair.flow, lambda _response: 1 / 0, pair.answers.failures.put_nowait)
+    pair.send()
+    assert (await asyncio.wait_for(pair.answers.responses.get(), WITHIN)).code == 200

@@ -33,7 +33,7 @@ class Verdict(Enum):
 
 
 class ReplayGuard:
-    """The highest ``nc`` of each nonce (RFC 7616 section 5.5); the oldest of more than ``limit`` nonces is forgotten."""
+    """The highest ``nc`` of each nonce (RFC 7616 section 5.5); of too many the oldest is forgotten."""
 
     def __init__(self, limit: int = 10_000) -> None:
         self._limit = limit

@@ -20,15 +20,21 @@ TARGET_REFRESHES = frozenset({"INVITE", "UPDATE"})
 _UNNUMBERED = frozenset({"ACK", "CANCEL"})
 """They carry the number of the request they belong to (RFC 3261 sections 9.1 and 13.2.2.4)."""
 _GONE_CODES = frozenset({408, 481})
+_OTHER_USAGES = frozenset({"NOTIFY", "SUBSCRIBE"})
+"""Their 408 and 481 end a subscription, not the call (RFC 5057 section 5.1)."""
 
 
 class SipDialog:
     """A SIP dialog. With ``ignore_contact`` the remote target is always the remote URI, whatever Contact says."""
 
-    def __init__(self, record: DialogRecord, state: DialogState, *, ignore_contact: bool = False) -> None:
+    def __init__(
+        self, record: DialogRecord, state: DialogState, *, ignore_contact: bool = False, is_ours: bool = False
+    ) -> None:
         self._record = record
         self._state = state
         self._ignore_contact = ignore_contact
+        self.is_ours = is_ours
+        """Whether an INVITE of ours made it."""
 
     @classmethod
     def uac(cls, invite: Request, response: Response, *, ignore_contact: bool = False) -> SipDialog:
@@ -49,7 +55,7 @@ class SipDialog:
             route_set=route_set_of(response)[::-1],
             local_cseq=max(invite.cseq.number, response.cseq.number),
         )
-        dialog = cls(record, DialogState.EARLY, ignore_contact=ignore_contact)
+        dialog = cls(record, DialogState.EARLY, ignore_contact=ignore_contact, is_ours=True)
         dialog.apply(event_of(response.code))
         return dialog
 
@@ -83,6 +89,31 @@ class SipDialog:
     def state(self) -> DialogState:
         """Where the dialog stands."""
         return self._state
+
+    @property
+    def call_id(self) -> str:
+        """Call-ID."""
+        return self._record.call_id
+
+    @property
+    def local_tag(self) -> str:
+        """Our tag."""
+        return self._record.local_tag
+
+    @property
+    def remote_tag(self) -> str | None:
+        """The peer's tag; None for one of RFC 2543."""
+        return self._record.remote_tag
+
+    @property
+    def is_early(self) -> bool:
+        """Whether no 2xx came or went yet."""
+        return self._state is DialogState.EARLY
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self._state is DialogState.TERMINATED
 
     @property
     def target(self) -> str:
@@ -185,7 +216,7 @@ class SipDialog:
             self._refresh_target(response)
         if method == "INVITE" and response.code > 100:
             self.apply(event_of(response.code))
-        if response.code in _GONE_CODES:
+        if response.code in _GONE_CODES and method not in _OTHER_USAGES:
             self.apply(DialogEvent.GONE)
 
     def _take_number(self, request: Request) -> None:

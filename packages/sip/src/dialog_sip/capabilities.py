@@ -20,8 +20,8 @@ class Capabilities:
 
     methods: tuple[str, ...] = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS")
     """Methods that are taken, in the order of Allow (section 8.2.1)."""
-    extensions: tuple[str, ...] = ()
-    """Option tags that a Require may name (section 8.2.2.3)."""
+    extensions: tuple[str, ...] | None = ()
+    """Option tags, in lower case, that a Require may name (section 8.2.2.3); None leaves the judgement to others."""
     demands: tuple[str, ...] = ()
     """Option tags that every INVITE has to support, else 421 (section 21.4.17)."""
     schemes: tuple[str, ...] = ("sip", "sips", "tel")
@@ -31,7 +31,8 @@ class Capabilities:
     answers: tuple[str, ...] = ("application/sdp",)
     """Media types of the bodies that answers have: one of them has to be in the Accept of an INVITE."""
     forwards: bool = False
-    """Whether requests are passed on, as a proxy does: then Max-Forwards and Proxy-Require count (section 16.3)."""
+    """Whether requests are passed on, as a proxy does: then Max-Forwards and Proxy-Require count, and neither methods
+    nor contents (section 16.3)."""
 
 
 def covers(ranges: tuple[str, ...], essence: str) -> bool:

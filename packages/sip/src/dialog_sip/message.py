@@ -25,13 +25,16 @@ Items = Headers | Iterable[tuple[str, HeaderValue]]
 class Message:
     """What requests and responses have in common. Accessors raise :class:`RemoteProtocolError` on malformed headers."""
 
-    __slots__ = ("body", "headers")
+    __slots__ = ("body", "ends_with_datagram", "headers")
 
     def __init__(self, headers: Items = (), body: bytes = b"") -> None:
         self.headers = headers if isinstance(headers, Headers) else Headers(headers)
         """All header lines; changes to them are seen by the accessors."""
         self.body = body
         """The body; Content-Length follows it when the message is written."""
+        self.ends_with_datagram = False
+        """True where it came without Content-Length, as it may in a datagram (RFC 3261 section 18.3), and is written
+        so again."""
 
     @property
     def vias(self) -> tuple[Via, ...]:
@@ -114,7 +117,8 @@ class Message:
         if "\r" in start or "\n" in start:
             raise LocalProtocolError("start line holds a line break")
         length = str(len(self.body))
-        if self.headers.get("Content-Length") != length:
+        said = self.headers.get("Content-Length")
+        if said != length and not (said is None and self.ends_with_datagram) and not _says(said, length):
             self.headers.set("Content-Length", length)
         return f"{start}\r\n{self.headers.encode()}\r\n".encode("utf-8", "surrogateescape") + self.body
 
@@ -235,6 +239,11 @@ class Response(Message):
     def copy(self) -> Response:
         """Return an independent copy."""
         return Response(self.code, self.phrase, self.headers.copy(), self.body)
+
+
+def _says(said: str | None, length: str) -> bool:
+    # With leading zeros it is the same number.
+    return said is not None and said.lstrip("0") == length.lstrip("0") and said.isdigit()
 
 
 def _required(headers: Headers, name: str) -> str:

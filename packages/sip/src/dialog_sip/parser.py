@@ -127,6 +127,7 @@ def _cut_body(message: Message, body: bytes) -> None:
     lengths = message.headers.get_all("Content-Length")
     if not lengths:
         message.body = body
+        message.ends_with_datagram = True
         return
     text = lengths[0]
     if not text.isdigit() or not text.isascii() or len(text) > 20:

@@ -84,7 +84,7 @@ def check_request(request: Request, capabilities: Capabilities | None = None) ->
     for check in _FORM:
         check(request)
     if capabilities is not None and request.method not in {"ACK", "CANCEL"}:
-        for able in _ABILITY:
+        for able in _PASSING_ON if capabilities.forwards else _TAKING:
             able(request, capabilities)
 
 
@@ -199,14 +199,14 @@ _FORM: Final[tuple[Callable[[Request], None], ...]] = (
 
 
 def _check_method(request: Request, capabilities: Capabilities) -> None:
-    if request.method in capabilities.methods:
+    if capabilities.forwards or request.method in capabilities.methods:
         return
     status = 405 if request.method in KNOWN_METHODS else 501
     raise _fault(status, "method is not taken", ("Allow", ", ".join(capabilities.methods)))
 
 
-def _check_hops(request: Request, capabilities: Capabilities) -> None:
-    if capabilities.forwards and request.max_forwards == 0:
+def _check_hops(request: Request, _capabilities: Capabilities) -> None:
+    if request.max_forwards == 0:
         raise _fault(483, "no hop is left")
 
 
@@ -214,8 +214,11 @@ def _check_scheme(request: Request, capabilities: Capabilities) -> None:
     scheme = request.uri.partition(":")[0].lower()
     if scheme not in capabilities.schemes:
         raise _fault(416, "scheme of the Request-URI is not taken")
+
+
+def _check_address_of_record(request: Request, _capabilities: Capabilities) -> None:
     if request.method == "REGISTER" and not _is_sip(request.to.uri_text):
-        # The address of record is a SIP URI (section 10.3 step 5).
+        # Section 10.3, step 5.
         raise RemoteProtocolError("To of a REGISTER is no SIP URI", reason="Bad To")
 
 
@@ -224,11 +227,17 @@ def _is_sip(uri: str) -> bool:
 
 
 def _check_extensions(request: Request, capabilities: Capabilities) -> None:
-    names = ("Require", "Proxy-Require") if capabilities.forwards else ("Require",)
-    required = [tag for name in names if name in request.headers for tag in request.headers.get_list(name)]
-    unknown = [tag for tag in required if tag.lower() not in capabilities.extensions and is_token(tag)]
+    name = "Proxy-Require" if capabilities.forwards else "Require"
+    if capabilities.extensions is None or name not in request.headers:
+        return
+    unknown = [tag for tag in request.headers.get_list(name) if tag.lower() not in capabilities.extensions]
     if unknown:
-        raise _fault(420, "an extension is required that is not known", ("Unsupported", ", ".join(unknown)))
+        # What is no option tag is not repeated.
+        named = ", ".join(tag for tag in unknown if is_token(tag))
+        raise _fault(420, "an extension is required that is not known", ("Unsupported", named))
+
+
+def _check_demands(request: Request, capabilities: Capabilities) -> None:
     for tag in capabilities.demands if request.method == "INVITE" else ():
         if not request.headers.has_token("Supported", tag) and not request.headers.has_token("Require", tag):
             raise _fault(421, "an extension is not supported", ("Require", tag))
@@ -258,10 +267,12 @@ def _check_answers(request: Request, capabilities: Capabilities) -> None:
         raise _fault(406, "no body of ours would be accepted")
 
 
-_ABILITY: Final[tuple[Callable[[Request, Capabilities], None], ...]] = (
-    _check_hops,
+_TAKING: Final[tuple[Callable[[Request, Capabilities], None], ...]] = (
     _check_scheme,
+    _check_address_of_record,
     _check_extensions,
+    _check_demands,
     _check_body,
     _check_answers,
 )
+_PASSING_ON: Final = (_check_scheme, _check_hops, _check_extensions)

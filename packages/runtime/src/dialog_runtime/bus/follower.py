@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
-from dialog_runtime.bus.consumers import POLL_MS, Connect, record_of, started, unless_stopped, until_stopped
+from dialog_runtime.bus.consumers import record_of, unless_stopped, until_stopped
 from dialog_runtime.bus.errors import HOPELESS
+from dialog_runtime.bus.fetching.feed import Batch, Feed
+from dialog_runtime.bus.fetching.reader import END, FIRST, FetchReader
 from dialog_runtime.bus.message import in_words
 from dialog_runtime.bus.names import Names
 from dialog_runtime.bus.record import Record
@@ -18,26 +20,24 @@ from dialog_runtime.bus.view import View
 
 log = structlog.get_logger(__name__)
 
-_AT_A_TIME = 2000
-
 Prepare = Callable[[], Awaitable[object]]
 """Makes sure that the topic is there."""
 
 
 class Follower:
-    """Reads every partition of one topic, in order per partition; a part of the service.
+    """Reads every partition of one topic, in order per partition; a part of the service."""
 
-    A new connection goes on where the last one was. ``read_committed``, because registrars write in transactions.
-    """
-
-    def __init__(self, names: Names, topic: str, connect: Connect, prepare: Prepare, *, from_end: bool = False) -> None:
+    def __init__(
+        self, names: Names, topic: str, reader: FetchReader, prepare: Prepare, *, from_end: bool = False
+    ) -> None:
         self._names = names
         self._topic = names.full(topic)
-        self._connect = connect
+        self._reader = reader
         self._prepare = prepare
         self._from_end = from_end
-        self._positions: dict[TopicPartition, int] = {}
-        self._targets: dict[TopicPartition, int] | None = None
+        self._feed: Feed | None = None
+        self._missing: dict[TopicPartition, int] = {}
+        """Partitions that are not read to where they ended at the start, with that offset."""
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()
 
@@ -48,6 +48,8 @@ class Follower:
     def stop(self) -> None:
         """Finish the records in hand and end."""
         self._stopping.set()
+        if self._feed is not None:
+            self._feed.close()
 
     async def run(self) -> None:
         """Read until stopped."""
@@ -61,50 +63,39 @@ class Follower:
         """React to having read up to where the topic ended at the start. Called once."""
 
     async def _session(self) -> None:
-        await unless_stopped(self._stopping, self._prepare())
-        if self._stopping.is_set():
-            return
-        consumer = self._connect(auto_offset_reset="earliest", isolation_level="read_committed")
-        consumer.subscribe([self._topic])
-        async with started(consumer):
-            await self._take_up(consumer)
-            while not self._stopping.is_set():
-                await self._poll(consumer)
+        if self._feed is None:
+            await unless_stopped(self._stopping, self._open())
+        while self._feed is not None and not self._feed.is_closed:
+            for batch in await self._feed.take():
+                await self._handle(batch)
 
-    async def _take_up(self, consumer: AIOKafkaConsumer) -> None:
-        partitions = consumer.assignment()
-        if self._targets is None:
-            self._targets = await consumer.end_offsets(partitions)
-            if self._from_end:
-                self._positions = dict(self._targets)
-        for partition in partitions:
-            if partition in self._positions:
-                consumer.seek(partition, self._positions[partition])
-        await self._look_whether_ready(consumer)
+    async def _open(self) -> None:
+        await self._prepare()
+        ends = await self._reader.offsets(self._topic, END)
+        starts = ends if self._from_end else await self._reader.offsets(self._topic, FIRST)
+        self._missing = {partition: end for partition, end in ends.items() if starts[partition] < end}
+        self._feed = self._reader.open(starts, self._topic)
+        self._look_whether_ready()
 
-    async def _poll(self, consumer: AIOKafkaConsumer) -> None:
-        batch: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=POLL_MS, max_records=_AT_A_TIME)
-        for partition, records in batch.items():
-            for raw in records:
-                await self.handle(record_of(self._names, raw))
-                self._positions[partition] = raw.offset + 1
-        if not self._ready.is_set():
-            await self._look_whether_ready(consumer)
+    async def _handle(self, batch: Batch) -> None:
+        for raw in batch.records:
+            await self.handle(record_of(self._names, raw))
+        # The offset, not the last record: transaction markers and compacted records take up offsets as well.
+        if self._missing and batch.next_offset >= self._missing.get(batch.partition, batch.next_offset + 1):
+            del self._missing[batch.partition]
+            self._look_whether_ready()
 
-    async def _look_whether_ready(self, consumer: AIOKafkaConsumer) -> None:
-        # The position, not the last record: transaction markers and compacted records take up offsets as well.
-        for partition, end in (self._targets or {}).items():
-            if partition in consumer.assignment() and end > 0 and await consumer.position(partition) < end:
-                return
-        self._ready.set()
-        self.caught_up()
+    def _look_whether_ready(self) -> None:
+        if not self._missing and not self._ready.is_set():
+            self._ready.set()
+            self.caught_up()
 
 
 class ViewFollower(Follower):
     """Keeps a :class:`View` up to date."""
 
-    def __init__(self, names: Names, topic: str, connect: Connect, prepare: Prepare, view: View[Any]) -> None:
-        super().__init__(names, topic, connect, prepare)
+    def __init__(self, names: Names, topic: str, reader: FetchReader, prepare: Prepare, view: View[Any]) -> None:
+        super().__init__(names, topic, reader, prepare)
         self._view = view
 
     async def handle(self, record: Record) -> None:
@@ -123,13 +114,13 @@ class Tail(Follower):
         self,
         names: Names,
         topic: str,
-        connect: Connect,
+        reader: FetchReader,
         prepare: Prepare,
         look: Callable[[Record], None],
         *,
         from_end: bool,
     ) -> None:
-        super().__init__(names, topic, connect, prepare, from_end=from_end)
+        super().__init__(names, topic, reader, prepare, from_end=from_end)
         self._look = look
 
     async def handle(self, record: Record) -> None:
@@ -147,11 +138,11 @@ class InboxReader(Follower):
         self,
         names: Names,
         topic: str,
-        connect: Connect,
+        reader: FetchReader,
         prepare: Prepare,
         process: Callable[[Record, asyncio.Event], Awaitable[bool]],
     ) -> None:
-        super().__init__(names, topic, connect, prepare, from_end=True)
+        super().__init__(names, topic, reader, prepare, from_end=True)
         self._process = process
 
     async def handle(self, record: Record) -> None:

@@ -1,10 +1,12 @@
 """Handle topics together with the other members of a group.
 
 Theory of operation. aiokafka rebalances eagerly: at every change of the group all partitions are revoked and dealt out
-anew. Each partition that is dealt to us gets a lane, a task that polls that partition alone, handles its records in
-order and notes how far it is. Offsets noted are committed a few times a second and when partitions are revoked, so
-always after the effect. On revocation a lane finishes the record in hand and ends; a record that waits for something
-that is away is left for the next owner. An error of the group itself ends the session, and a new one is begun.
+anew. Each partition that is dealt to us gets a lane, a task that handles its records in order and notes how far it is.
+The records come from the reader that the rest of the process has as well; aiokafka's consumer is there for the group
+alone, and its own fetching is paused. Offsets noted are committed a few times a second and when partitions are
+revoked, so always after the effect. On revocation a lane finishes the record in hand and ends; a record that waits
+for something that is away is left for the next owner. An error of the group itself ends the session, and a new one is
+begun.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import InvalidSessionTimeoutError, KafkaError
 
 from dialog_runtime.bus.consumers import record_of, stop_consumer, unless_stopped, until_stopped
+from dialog_runtime.bus.fetching.reader import FetchReader
 from dialog_runtime.bus.follower import Prepare
 from dialog_runtime.bus.membership import Membership
 from dialog_runtime.bus.names import Names
@@ -31,8 +34,8 @@ COMMIT_WITHIN = 5.0
 """Seconds that a commit may take; one that fails means that the records come again."""
 REVOKE_WITHIN = 5.0
 """Seconds that a record in hand may take when its partition is revoked."""
-_AT_A_TIME = 100
-_IDLE_MS = 1000
+_PAUSED_MS = 5000
+"""How often aiokafka's consumer looks whether there is something to fetch: there is not."""
 _NOTHING = TopicPartition("", 0)
 """Polled to be told of the group's errors while no lane polls."""
 
@@ -42,8 +45,16 @@ Process = Callable[[Record, asyncio.Event], Awaitable[bool]]
 class Lane:
     """The records of one partition, one after another."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, names: Names, partition: TopicPartition, process: Process) -> None:
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        reader: FetchReader,
+        names: Names,
+        partition: TopicPartition,
+        process: Process,
+    ) -> None:
         self._consumer = consumer
+        self._reader = reader
         self._names = names
         self._partition = partition
         self._process = process
@@ -65,11 +76,17 @@ class Lane:
             await asyncio.wait({self.task})
 
     async def _run(self) -> None:
-        while not self.stopping.is_set():
-            batch = await self._consumer.getmany(self._partition, timeout_ms=_IDLE_MS, max_records=_AT_A_TIME)
-            self._busy = True
-            await self._handle(batch.get(self._partition, ()))
-            self._busy = False
+        start = await self._consumer.position(self._partition)
+        feed = self._reader.open({self._partition: start})
+        try:
+            while not self.stopping.is_set():
+                self._busy = False
+                batches = await feed.take()
+                self._busy = True
+                for batch in batches:
+                    await self._handle(batch.records)
+        finally:
+            feed.close()
 
     async def _handle(self, records: Sequence[Any]) -> None:
         for raw in records:
@@ -82,9 +99,16 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
     """A member of a consumer group; a part of the service."""
 
     def __init__(
-        self, names: Names, topics: Sequence[str], membership: Membership, prepare: Prepare, process: Process
+        self,
+        names: Names,
+        topics: Sequence[str],
+        membership: Membership,
+        reader: FetchReader,
+        prepare: Prepare,
+        process: Process,
     ) -> None:
         self._names = names
+        self._reader = reader
         self._topics = [names.full(topic) for topic in topics]
         self._membership = membership
         self._prepare = prepare
@@ -118,8 +142,11 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Open a lane for each partition."""
-        for partition in sorted(assigned):
-            self._lanes[partition] = Lane(self._consumer, self._names, partition, self._process)
+        consumer = self._consumer
+        if consumer is not None:
+            consumer.pause(*assigned)
+            for partition in sorted(assigned):
+                self._lanes[partition] = Lane(consumer, self._reader, self._names, partition, self._process)
         self._joined.set()
 
     async def _session(self) -> None:
@@ -127,7 +154,7 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
 
     async def _serve(self) -> None:
         await self._prepare()
-        consumer = self._consumer = self._membership.consumer()
+        consumer = self._consumer = self._membership.consumer(consumer_timeout_ms=_PAUSED_MS)
         consumer.subscribe(self._topics, listener=self)
         try:
             await consumer.start()

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 from dialog_schemas.topics import Topic
 from dialog_schemas.topics import inbox as inbox_of
 
 from dialog_runtime.bus.client import client_options
+from dialog_runtime.bus.fetching.reader import FetchReader
 from dialog_runtime.bus.follower import InboxReader, Tail, ViewFollower
 from dialog_runtime.bus.group import GroupConsumer
 from dialog_runtime.bus.membership import Membership
@@ -63,6 +65,7 @@ class KafkaBus:
         self._clock = clock or SystemClock()
         self._sender = KafkaSender(self._names, self._producer)
         self._publisher = Publisher(self._sender, f"/{service}/{instance}", self._clock)
+        self._readers: list[FetchReader] = []
         metrics = metrics or Metrics()
         self._metrics = BusMetrics(metrics)
         metrics.watch("records_pending", "Records that Kafka has not acknowledged yet", lambda: self._sender.pending)
@@ -91,13 +94,13 @@ class KafkaBus:
     ) -> View[V]:
         """Follow a compacted topic into memory."""
         view = View(decode, on_change)
-        follower = ViewFollower(self._names, topic.name, self._consumer, lambda: self._ensure(topic), view)
+        follower = ViewFollower(self._names, topic.name, self._reader(topic), lambda: self._ensure(topic), view)
         self._supervisor.start(f"view of {topic.name}", follower)
         return view
 
     def tail(self, topic: Topic, look: Callable[[Record], None], *, from_end: bool = True) -> Tail:
         """Show every record of ``topic`` to ``look``, outside any group: for those who only look on."""
-        tail = Tail(self._names, topic.name, self._consumer, lambda: self._ensure(topic), look, from_end=from_end)
+        tail = Tail(self._names, topic.name, self._reader(topic), lambda: self._ensure(topic), look, from_end=from_end)
         self._supervisor.start(f"tail of {topic.name}", tail)
         return tail
 
@@ -108,6 +111,7 @@ class KafkaBus:
             self._names,
             [topic.name for topic in topics],
             membership,
+            self._reader(*topics),
             lambda: self._ensure(*topics),
             self.processor(handler),
         )
@@ -122,7 +126,7 @@ class KafkaBus:
         """Handle what is sent to this instance from now on, in order."""
         topic = inbox_of(self._instance)
         processor = self.processor(handler)
-        reader = InboxReader(self._names, topic.name, self._consumer, lambda: self._ensure(topic), processor)
+        reader = InboxReader(self._names, topic.name, self._reader(topic), lambda: self._ensure(topic), processor)
         self._supervisor.start("inbox", reader)
         return reader
 
@@ -147,12 +151,27 @@ class KafkaBus:
     def _transactional(self, transactional_id: str) -> AIOKafkaProducer:
         return self._producer(transactional_id=transactional_id, transaction_timeout_ms=TRANSACTION_TIMEOUT_MS)
 
+    def _reader(self, *topics: Topic) -> FetchReader:
+        """Return the reader that ``topics`` are followed with: the same for all, unless one is followed twice."""
+        names = [self._names.full(topic) for topic in topics]
+        for reader in self._readers:
+            if reader.claim(names):
+                return reader
+        reader = FetchReader(self._client)
+        reader.claim(names)
+        self._readers.append(reader)
+        self._supervisor.start("reader", reader)
+        return reader
+
     async def _ensure(self, *topics: Topic) -> None:
         await ensure_topics(self._kafka, topics)
 
     def _producer(self, **options: Any) -> AIOKafkaProducer:  # noqa: ANN401  aiokafka's own options
         ours = {"enable_idempotence": True, "linger_ms": 0, "max_batch_size": BATCH_BYTES}
         return AIOKafkaProducer(**{**client_options(self._kafka, self._client_id), **ours, **options})
+
+    def _client(self) -> AIOKafkaClient:
+        return AIOKafkaClient(**client_options(self._kafka, self._client_id))
 
     def _consumer(self, **options: Any) -> AIOKafkaConsumer:  # noqa: ANN401  aiokafka's own options
         return AIOKafkaConsumer(

@@ -39,9 +39,9 @@ class Membership:
         """Seconds without a heartbeat after which the partitions go to others."""
         return self._session_ms / 1000
 
-    def consumer(self) -> AIOKafkaConsumer:
-        """Return a consumer that is not yet started."""
-        return self._connect(**self._options())
+    def consumer(self, **options: Any) -> AIOKafkaConsumer:  # noqa: ANN401  aiokafka's own options
+        """Return a consumer that is not yet started; ``options`` are more of aiokafka's."""
+        return self._connect(**self._options(), **options)
 
     def session_timeout_refused(self) -> None:
         """Fall back on what a broker takes by default."""

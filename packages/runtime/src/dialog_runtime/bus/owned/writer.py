@@ -28,6 +28,7 @@ from aiokafka.errors import (
     OutOfOrderSequenceNumber,
     ProducerFenced,
 )
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from dialog_runtime.bus.consumers import cancelled
 from dialog_runtime.bus.errors import PermanentError
@@ -86,10 +87,13 @@ class PartitionWriter:
         """Set once nothing can be written any more."""
         self.written_to = -1
         """Highest offset of a record of ours in the state topic."""
+        self._offset: int | None = None
+        """The input offset that was committed last, as far as is known."""
 
     async def open(self) -> None:
         """Fence whoever had the partition. Nothing is written before :meth:`begin`. Raises aiokafka's errors."""
         await self._close()
+        self._offset = None
         self._producer = self._connect()
         await self._producer.start()
 
@@ -185,26 +189,29 @@ class PartitionWriter:
         return batch
 
     async def _transact(self, producer: AIOKafkaProducer, batch: list[_Entry]) -> None:
+        messages = [message for entry in batch for message in entry.messages]
+        offset = max((entry.offset for entry in batch if entry.offset is not None), default=None)
         async with producer.transaction():
-            sent = [await self._send(producer, message) for entry in batch for message in entry.messages]
-            offsets = [entry.offset for entry in batch if entry.offset is not None]
-            if offsets:
-                await producer.send_offsets_to_transaction({self._inputs: max(offsets)}, self._group_id)
+            sent = [await self._send(producer, *bundle) for bundle in _bundles(producer, messages)]
+            # An offset that is committed already costs two round trips and says nothing, unless it is all there is to
+            # say: that shows whether the partition is still ours.
+            if offset is not None and (offset != self._offset or not messages):
+                await producer.send_offsets_to_transaction({self._inputs: offset}, self._group_id)
             # aiokafka commits even where a record failed: look first.
-            for metadata in await asyncio.gather(*sent):
-                self.written_to = max(self.written_to, metadata.offset)
+            for last in await asyncio.gather(*sent):
+                self.written_to = max(self.written_to, last)
+        self._offset = self._offset if offset is None else offset
 
-    async def _send(self, producer: AIOKafkaProducer, message: Message) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = await producer.send(
-            self._names.full(message.topic),
-            value=message.value,
-            key=key_bytes(message.key),
-            headers=list(message.headers),
-            partition=self._inputs.partition,
+    async def _send(self, producer: AIOKafkaProducer, topic: str, bundle: BatchBuilder) -> asyncio.Future[int]:
+        """Send records as one batch: a fifth of the cost of one by one. The result is the offset of the last."""
+        count = bundle.record_count()
+        name = self._names.full(topic)
+        sent = asyncio.ensure_future(
+            _last_offset(await producer.send_batch(bundle, name, partition=self._inputs.partition), count)
         )
         # Where the transaction fails before it is awaited, nobody else looks at its outcome.
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return future
+        sent.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return sent
 
     def _committed(self, batch: list[_Entry]) -> None:
         for entry in batch:
@@ -223,6 +230,29 @@ class PartitionWriter:
         done = [future for entry in self._entries for future in entry.done]
         self._entries = deque([_Entry(list(last.values()), max(offsets, default=None), done)])
         self._waiting = len(last)
+
+
+def _bundles(producer: AIOKafkaProducer, messages: Sequence[Message]) -> list[tuple[str, BatchBuilder]]:
+    """Put records into as few batches as hold them, each of one topic, in order."""
+    bundles: list[tuple[str, BatchBuilder]] = []
+    for message in messages:
+        if not bundles or bundles[-1][0] != message.topic or not _append(bundles[-1][1], message):
+            bundles.append((message.topic, producer.create_batch()))
+            # An empty batch takes any record.
+            _append(bundles[-1][1], message)
+    return bundles
+
+
+def _append(bundle: BatchBuilder, message: Message) -> bool:
+    appended = bundle.append(
+        timestamp=None, key=key_bytes(message.key), value=message.value, headers=list(message.headers)
+    )
+    return appended is not None
+
+
+async def _last_offset(sent: asyncio.Future[Any], count: int) -> int:
+    first: int = (await sent).offset
+    return first + count - 1
 
 
 def _settle(entry: _Entry, *, committed: bool) -> None:

@@ -1,0 +1,1 @@
+"""Reading topics: one connection a broker for everything that a process follows."""

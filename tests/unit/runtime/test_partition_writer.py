@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaTimeoutError, ProducerFenced
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatch
 from dialog_runtime.bus import Message, PermanentError
 from dialog_runtime.bus.names import Names
 from dialog_runtime.bus.owned import writer as module
@@ -24,6 +26,8 @@ class FakeLog:
         self.committed: list[tuple[list[bytes], int | None]] = []
         self.errors: list[BaseException] = []
         self.opened = 0
+        self.batch_bytes = 10_000
+        self.batches: list[int] = []
         self.allowed = asyncio.Event()
         self.allowed.set()
 
@@ -44,17 +48,24 @@ class FakeProducer:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         self.values: list[bytes] = []
+        self.batches = 0
         self.offset: int | None = None
         yield
         await self.log.allowed.wait()
         if self.log.errors:
             raise self.log.errors.pop(0)
         self.log.committed.append((self.values, self.offset))
+        self.log.batches.append(self.batches)
 
-    async def send(self, topic: str, value: bytes, **_: Any) -> asyncio.Future[Any]:
-        self.values.append(value)
+    def create_batch(self) -> BatchBuilder:
+        return BatchBuilder(self.log.batch_bytes, 0)
+
+    async def send_batch(self, batch: BatchBuilder, topic: str, *, partition: int) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        future.set_result(SimpleNamespace(offset=len(self.values)))
+        future.set_result(SimpleNamespace(offset=len(self.values) + 1))
+        batch.close()
+        self.batches += 1
+        self.values += [record.value for record in DefaultRecordBatch(bytearray(batch._build()))]
         return future
 
     async def send_offsets_to_transaction(self, offsets: dict[TopicPartition, int], group: str) -> None:
@@ -154,3 +165,20 @@ async def test_a_bug_in_the_writer_is_told_to_the_session(log: FakeLog, writer: 
     await asyncio.wait_for(writer.broken.wait(), 5)
     with pytest.raises(ZeroDivisionError):
         writer.raise_failure()
+
+
+async def test_records_go_in_as_few_batches_as_hold_them(log: FakeLog, writer: PartitionWriter) -> None:
+    log.batch_bytes = 1000
+    rows = [row(f"k{number}", b"x" * 300) for number in range(7)]
+    assert await asyncio.wait_for(writer.add(rows, None), 5)
+    assert log.committed[0][0] == [b"x" * 300] * 7
+    assert 2 < log.batches[0] < 7
+    assert writer.written_to == 7
+
+
+async def test_an_offset_is_committed_once_unless_it_is_all_there_is_to_say(
+    log: FakeLog, writer: PartitionWriter
+) -> None:
+    for messages in ([row("a", b"1")], [row("a", b"2")], []):
+        assert await asyncio.wait_for(writer.add(messages, 5), 5)
+    assert log.committed == [([b"1"], 5), ([b"2"], None), ([], 5)]

@@ -117,9 +117,10 @@ async def peer() -> AsyncIterator[Peer]:
         request.respond(200)
 
     endpoint = Endpoint(answer, keepalive=None, on_flow=flows.append)
-    udp = await endpoint.listen("udp", "127.0.0.1")
-    await endpoint.listen("tcp", "127.0.0.1", udp.address[1])
-    yield Peer(endpoint, udp.address[1], flows)
+    # Of TCP's ports many are taken by connections that were, of UDP's few.
+    tcp = await endpoint.listen("tcp", "127.0.0.1")
+    await endpoint.listen("udp", "127.0.0.1", tcp.address[1])
+    yield Peer(endpoint, tcp.address[1], flows)
     await endpoint.close()
 
 
@@ -202,11 +203,6 @@ async def test_why_there_is_no_flow_is_said(make_flows: FlowsFactory, events: Ev
         closed = sock.getsockname()[1]
     make_flows().open(Server(Transport.TCP, "127.0.0.1", closed), None)
     assert "TCP" in str(await events.wait("failed"))
-
-
-async def test_a_transport_that_is_not_there_is_said(make_flows: FlowsFactory, events: Events) -> None:
-    make_flows().open(Server(Transport.WSS, "127.0.0.1", 1), None)
-    assert "wss" in str(await events.wait("failed"))
 
 
 async def test_an_address_of_ones_own_is_advertised(make_flows: FlowsFactory, events: Events, peer: Peer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
@@ -84,6 +85,25 @@ class Media(Section):
         return self
 
 
+class SipTls(Section):
+    """``modules.sip.registrar.tls``: TLS towards PBXs, of tls and wss."""
+
+    ca_file: Path | None = None
+    """PEM with the authorities to trust; the system's where it is not given."""
+    cert_file: Path | None = None
+    """PEM with our certificate, for PBXs that want one."""
+    key_file: Path | None = None
+    """Its key; where it is not given, it is in ``cert_file``."""
+    verify: bool = True
+    """False takes any certificate from anybody."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.key_file is not None and self.cert_file is None:
+            raise WrongKeyError("cert-file", "a certificate, because key-file is set")
+        return self
+
+
 class Registrar(Section):
     """``modules.sip.registrar``: the SIP edge."""
 
@@ -96,6 +116,7 @@ class Registrar(Section):
     max_in_flight: Annotated[int, Between(1, 10_000)] = 128
     """REGISTERs that wait for their answer at a time, over all servers."""
     max_in_flight_per_server: Annotated[int, Between(1, 10_000)] = 128
+    tls: SipTls = SipTls()
 
 
 class Provisioner(Section):

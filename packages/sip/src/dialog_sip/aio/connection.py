@@ -128,6 +128,7 @@ class Connection(Flow, asyncio.Protocol, abc.ABC):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes (called by asyncio)."""
+        self.heard += 1
         if self._pong_timer is not None:
             self._pong_timer.cancel()
             self._pong_timer = None

@@ -32,6 +32,8 @@ class Destination:
     """None: what DNS says, or the default."""
     tls: TlsOptions | None = None
     handshake: Handshake = field(default_factory=Handshake)
+    name: str = ""
+    """Destinations of different names do not share flows, though they may share an address."""
 
 
 class Dialer:
@@ -76,6 +78,7 @@ class Dialer:
                 domain=destination.domain,
                 tls=destination.tls,
                 handshake=destination.handshake,
+                name=destination.name,
                 within=within,
             )
         except FlowError:

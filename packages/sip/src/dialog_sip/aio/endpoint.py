@@ -125,15 +125,16 @@ class Endpoint:
         domain: str | None = None,
         tls: TlsOptions | None = None,
         handshake: Handshake | None = None,
+        name: str = "",
         within: float = 5.0,
     ) -> Flow:
         """Return a flow to a peer: the one that is open, or a new one.
 
         ``domain`` is for whom a certificate has to stand where that is not ``host``; ``handshake`` is that of ws and
-        wss. Raises :class:`FlowError`, after ``within`` seconds at the latest.
+        wss. Flows of different ``name`` are not shared. Raises :class:`FlowError`, within ``within`` seconds.
         """
         self._check_open()
-        target = target_of(transport, (host, port), local, domain, tls, handshake)
+        target = target_of(transport, (host, port), local, domain, tls, handshake, name)
         return await self._connector.connect(target, within)
 
     async def listen(self, transport: str, host: str, port: int = 0, *, tls: TlsOptions | None = None) -> Listener:

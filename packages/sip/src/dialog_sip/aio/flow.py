@@ -54,6 +54,8 @@ class Flow(abc.ABC):
         """The peer's address and port."""
         self.closed = False
         """True once nothing can be sent any more."""
+        self.heard = 0
+        """How often something came in: the same after a while means that the peer is silent."""
         self.reason = ""
         """Why it is closed, in words; empty where we closed it."""
         self.on_closed: list[Callable[[Flow], None]] = []

@@ -16,6 +16,7 @@ from dialog_sip.aio.ws import listen_ws, open_ws, open_wss
 T = TypeVar("T")
 
 _SECURE: Final = frozenset({"tls", "wss"})
+_WEBSOCKETS: Final = frozenset({"ws", "wss"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Target:
     """For whom the peer's certificate has to stand; empty without TLS."""
     tls: TlsOptions | None = None
     handshake: Handshake = field(default_factory=Handshake)
+    name: str = ""
+    """Flows of different names are not shared."""
 
 
 def target_of(
@@ -39,13 +42,13 @@ def target_of(
     domain: str | None,
     tls: TlsOptions | None,
     handshake: Handshake | None,
+    name: str = "",
 ) -> Target:
     """Return a target, with what its transport does not need left out, so that equal ones are equal."""
-    handshake = handshake or Handshake()
+    used = handshake if handshake is not None and transport in _WEBSOCKETS else Handshake()
     if transport not in _SECURE:
-        return Target(transport, remote, local, handshake=handshake if transport == "ws" else Handshake())
-    used = handshake if transport == "wss" else Handshake()
-    return Target(transport, remote, local, (domain or remote[0]).lower(), tls or TlsOptions(), used)
+        return Target(transport, remote, local, handshake=used, name=name)
+    return Target(transport, remote, local, (domain or remote[0]).lower(), tls or TlsOptions(), used, name)
 
 
 async def open_flow(target: Target, receiver: Receiver) -> Flow:

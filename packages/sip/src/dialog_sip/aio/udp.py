@@ -57,6 +57,7 @@ class UdpFlow(Flow):
                 self._watch_again()
                 self._receiver.flow_failed(self)
                 return
+            self.heard += 1
             self._receiver.message_received(self, data)
 
     def _watch_again(self) -> None:
@@ -150,6 +151,7 @@ class UdpListener(Listener):
             except OSError:
                 # An ICMP error for some peer, or one that cannot be reached at all: nothing tells which.
                 continue
+            flow.heard += 1
             self._receiver.message_received(flow, data)
 
 

@@ -1,14 +1,11 @@
-"""The flows: one UDP socket or connection for each PBX address, kept open, with transactions on them.
-
-Each flow has a task that opens it, waits until it is lost, and opens it again with growing pauses. A UDP flow binds
-the local port that the Contacts of before a restart name, so that bindings which are still valid at the PBX keep
-working.
-"""
+"""The flows: one UDP socket or connection for each PBX, kept open by its keeper, with transactions on them."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import secrets
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -16,9 +13,13 @@ from dialog_runtime.config.modules import Registrar as Config
 from dialog_sip import LocalProtocolError, Request, Response, SipUri, escape_user
 from dialog_sip.aio import Endpoint, Flow, FlowError, ServerRequest, Trace
 from dialog_sip.aio import Failure as Failed
+from dialog_sip.aio.dial import Dialer
+from dialog_sip.aio.dns import SystemDns
 from dialog_sip.aio.express import ExpressLane
+from dialog_sip.aio.resolve import Dns, Resolver
 from dialog_sip.transactions import TooManyTransactionsError
 
+from dialog_registrar.adapters.keeper import Keeper, local_address, tls_options
 from dialog_registrar.model.mapping import Server
 from dialog_registrar.ports import ClientEvents, ClientTransaction, Failure, FlowDownError, ServerTransaction
 
@@ -26,10 +27,7 @@ log = structlog.get_logger(__name__)
 
 LINGER = 600.0
 """Seconds that a flow without mappings stays, for the calls that are still on it."""
-CONNECT_WITHIN = 5.0
-_FIRST_PAUSE = 0.5
-_LONGEST_PAUSE = 15.0
-_WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  compared, not bound
+_WEBSOCKETS = frozenset({"ws", "wss"})
 _FAILURES = {Failed.TIMEOUT: Failure.TIMEOUT, Failed.TRANSPORT: Failure.TRANSPORT}
 
 
@@ -91,7 +89,7 @@ class _Ack:
 class SipFlows:
     """Every flow of this process; a part of the service. Make it in a running loop."""
 
-    def __init__(self, config: Config, events: FlowEvents, *, trace_level: int = 0) -> None:
+    def __init__(self, config: Config, events: FlowEvents, *, trace_level: int = 0, dns: Dns | None = None) -> None:
         self._config = config
         self._events = events
         self._endpoint = Endpoint(
@@ -101,9 +99,13 @@ class SipFlows:
             on_stray_ack=self._ack_received,
         )
         self._lane = ExpressLane(self._endpoint)
+        rng = random.Random(secrets.randbits(64))  # noqa: S311  weights of DNS and jitter, no secret
+        self._dialer = Dialer(self._endpoint, Resolver(dns or SystemDns(), rng=rng))
+        self._tls = tls_options(config.tls)
         self._flows: dict[Server, Flow] = {}
         self._servers: dict[str, Server] = {}
-        self._keepers: dict[Server, asyncio.Task[None]] = {}
+        self._nicknames: dict[Server, str] = {}
+        self._keepers: dict[Server, Keeper] = {}
         self._closing: dict[Server, asyncio.TimerHandle] = {}
         self._stopping = asyncio.Event()
 
@@ -128,7 +130,9 @@ class SipFlows:
         if closing is not None:
             closing.cancel()
         if server not in self._keepers:
-            self._keepers[server] = asyncio.create_task(self._keep(server, port), name=f"flow {server}")
+            local = local_address(self._config.local_host)
+            self._keepers[server] = Keeper(server, self._dialer, self._endpoint, self, local, self._tls)
+            self._keepers[server].start(port)
 
     def close(self, server: Server) -> None:
         """Keep it no longer than the calls on it may need."""
@@ -138,7 +142,7 @@ class SipFlows:
     def contact(self, server: Server, user: str) -> str | None:
         """Return the URI under which ``user`` is reached on the flow, or None while that is down."""
         flow = self._flows.get(server)
-        return None if flow is None else f"sip:{escape_user(user)}@{self._address(flow)}"
+        return None if flow is None else f"sip:{escape_user(user)}@{self._address(server, flow)}"
 
     def flow_name(self, server: Server) -> str:
         """Return the flow's name for traces."""
@@ -150,18 +154,26 @@ class SipFlows:
         try:
             if request.method == "REGISTER":
                 return self._register(server, request, events)
-            return self._endpoint.request(
-                request,
-                self._flow(server),
-                on_response=events.received,
-                on_failure=lambda failure: events.failed(_FAILURES[failure]),
-            )
+            flow = self._flow(server)
+            on_failure = self._on_failure(server, flow, events)
+            return self._endpoint.request(request, flow, on_response=events.received, on_failure=on_failure)
         except (FlowError, TooManyTransactionsError) as error:
             raise FlowDownError(str(error)) from error
 
     def _register(self, server: Server, request: Request, events: ClientEvents) -> ClientTransaction:
         flow = self._flow(server)
-        return self._lane.send(request, flow, events.received, lambda failure: events.failed(_FAILURES[failure]))
+        return self._lane.send(request, flow, events.received, self._on_failure(server, flow, events))
+
+    def _on_failure(self, server: Server, flow: Flow, events: ClientEvents) -> Callable[[Failed], None]:
+        heard = flow.heard
+
+        def failed(failure: Failed) -> None:
+            if flow.heard == heard and server in self._keepers:
+                # Not a word in all that time: it may be the address.
+                self._keepers[server].suspect(flow)
+            events.failed(_FAILURES[failure])
+
+        return failed
 
     def send_ack(self, server: Server, ack: Request) -> None:
         """Send the ACK for a 2xx. Raises :class:`FlowDownError`."""
@@ -179,11 +191,30 @@ class SipFlows:
         await self._stopping.wait()
         for timer in self._closing.values():
             timer.cancel()
-        keepers = list(self._keepers.values())
-        for keeper in keepers:
-            keeper.cancel()
-        await asyncio.gather(*keepers, return_exceptions=True)
+        await asyncio.gather(*(keeper.stop() for keeper in self._keepers.values()))
         await self._endpoint.close()
+
+    def flow_up(self, server: Server, flow: Flow) -> None:
+        """Use a flow from now on (called by its keeper)."""
+        self._flows[server] = flow
+        self._servers[flow.id] = server
+        flow.on_closed.append(self._forget)
+        log.info("flow is up", flow=flow.id, server=str(server), local=f"{flow.local[0]}:{flow.local[1]}")
+        self._events.flow_up(server, self._address(server, flow))
+
+    def flow_down(self, server: Server, flow: Flow) -> None:
+        """Use a flow no longer (called by its keeper); what comes in on it is taken while it is open."""
+        if self._flows.get(server) is flow:
+            del self._flows[server]
+            log.warning("flow is lost", flow=flow.id, server=str(server), reason=flow.reason)
+            self._events.flow_down(server)
+
+    def flow_failed(self, server: Server, why: str) -> None:
+        """Say that a flow cannot be opened now (called by its keeper)."""
+        self._events.flow_failed(server, why)
+
+    def _forget(self, flow: Flow) -> None:
+        self._servers.pop(flow.id, None)
 
     def _flow(self, server: Server) -> Flow:
         flow = self._flows.get(server)
@@ -193,57 +224,19 @@ class SipFlows:
 
     def _close(self, server: Server) -> None:
         del self._closing[server]
-        self._keepers.pop(server).cancel()
+        self._keepers.pop(server).end()
+        self._nicknames.pop(server, None)
         flow = self._flows.pop(server, None)
         if flow is not None:
             flow.close()
         self._events.flow_closed(server)
 
-    async def _keep(self, server: Server, port: int | None) -> None:
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                flow = await self._connect(server, port)
-            except FlowError as error:
-                self._events.flow_failed(server, str(error))
-                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
-                pause = min(2 * pause, _LONGEST_PAUSE)
-                continue
-            pause = _FIRST_PAUSE
-            port = flow.local[1] if server.transport == "udp" else None
-            await self._hold(server, flow)
-
-    async def _hold(self, server: Server, flow: Flow) -> None:
-        """Have a flow until it is lost."""
-        lost = asyncio.Event()
-        flow.on_closed.append(lambda _flow: lost.set())
-        self._flows[server] = flow
-        self._servers[flow.id] = server
-        log.info("flow is up", flow=flow.id, server=str(server), local=f"{flow.local[0]}:{flow.local[1]}")
-        self._events.flow_up(server, self._address(flow))
-        try:
-            await lost.wait()
-        finally:
-            del self._servers[flow.id]
-            self._flows.pop(server, None)
-        log.warning("flow is lost", flow=flow.id, server=str(server))
-        self._events.flow_down(server)
-
-    async def _connect(self, server: Server, port: int | None) -> Flow:
-        host = self._config.local_host
-        if port is not None:
-            try:
-                return await self._endpoint.connect(
-                    server.transport, server.host, server.port, local=(host, port), within=CONNECT_WITHIN
-                )
-            except FlowError as error:
-                log.info("the port of before is not free", server=str(server), port=port, reason=str(error))
-        local = None if host in _WILDCARDS else (host, 0)
-        return await self._endpoint.connect(
-            server.transport, server.host, server.port, local=local, within=CONNECT_WITHIN
-        )
-
-    def _address(self, flow: Flow) -> str:
+    def _address(self, server: Server, flow: Flow) -> str:
+        """Return host, port and transport of our Contacts on a flow."""
+        if flow.transport in _WEBSOCKETS:
+            # Nobody can connect to a websocket's client, and every PBX knows what .invalid means (RFC 7118 section 5).
+            # It stays the same over reconnections, so the binding is replaced and not doubled.
+            return f"{self._nicknames.setdefault(server, secrets.token_hex(6))}.invalid;transport=ws"
         host, port = flow.local
         uri = SipUri.make(None, self._config.advertised_host or host, port)
         suffix = "" if flow.transport == "udp" else f";transport={flow.transport}"

@@ -136,9 +136,7 @@ async def test_call_events_reach_the_phone_of_their_user_alone() -> None:
     it, _, mine = console()
     other = it.pages.open({"kind": "snapshot"})
     mine.user_id, other.user_id = 434, 435
-    it.bus_record(
-        record(CALL_EVENTS.name, RemoteRinging(call_id="c1", seq=1, state=CallState.RINGING, user_id=434))
-    )
+    it.bus_record(record(CALL_EVENTS.name, RemoteRinging(call_id="c1", seq=1, state=CallState.RINGING, user_id=434)))
     assert [message["kind"] for message in told(mine)] == ["snapshot", "call", "mine", "event"]
     assert [message["kind"] for message in told(other)] == ["snapshot", "call", "event"]
 

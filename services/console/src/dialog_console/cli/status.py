@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dialog_console.cli.bus import DEFAULT_PREFIX, ConfOption, KafkaOption, PrefixOption, caught_up, kafka_settings, run
@@ -85,7 +86,7 @@ def as_rows(status: Status, now: datetime) -> dict[str, Any]:
 
 def instances(status: Status, now: datetime) -> Table:
     """Return the table of instances."""
-    table = Table("instance", "service", "state", "load", "health pages", title="Instances", title_justify="left")
+    table = _table("Instances", "instance", "service", "state", "load", "health pages")
     for beat in sorted(status.instances, key=lambda beat: beat.instance):
         silent = now - beat.at
         state = "[green]alive" if silent < SILENT_AFTER else f"[red]silent for {silent.total_seconds():.0f} s"
@@ -101,14 +102,14 @@ def registrations(status: Status, now: datetime) -> Table:
 
     counts = Counter(row.state.value for row in status.registrations)
     title = "Registrations: " + (", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none")
-    table = Table("mapping", "state", "PBX says", "expires", "owner", "reason", title=title, title_justify="left")
+    table = _table(title, "mapping", "state", "PBX says", "expires", "owner", "reason")
     good = {RegistrationState.REGISTERED, RegistrationState.UNREGISTERED}
     ordered = sorted(status.registrations, key=lambda row: (row.state in good, row.aor))
     for row in ordered[:MOST_ROWS]:
         colour = "green" if row.state in good else "red"
-        says = f"{row.last_code} {row.last_phrase or ''}" if row.last_code else ""
+        says = escape(f"{row.last_code} {row.last_phrase or ''}") if row.last_code else ""
         expires = f"in {(row.expires_at - now).total_seconds():.0f} s" if row.expires_at else ""
-        table.add_row(row.aor, f"[{colour}]{row.state}", says, expires, row.owner, row.reason)
+        table.add_row(escape(row.aor), f"[{colour}]{row.state}", says, expires, row.owner, escape(row.reason))
     if len(ordered) > MOST_ROWS:
         table.caption = f"and {len(ordered) - MOST_ROWS} more: --json has all"
     return table
@@ -116,12 +117,16 @@ def registrations(status: Status, now: datetime) -> Table:
 
 def calls(status: Status, now: datetime) -> Table:
     """Return the table of calls."""
-    title = f"Calls: {len(status.calls)}"
-    table = Table(title=title, title_justify="left")
-    # Folded, not cut: an id is there to be copied.
-    for column in ("call", "direction", "mapping", "state", "for", "held by"):
-        table.add_column(column, overflow="fold")
+    table = _table(f"Calls: {len(status.calls)}", "call", "direction", "mapping", "state", "for", "held by")
     for call in sorted(status.calls, key=lambda call: call.started_at):
-        lasted = (now - call.started_at).total_seconds()
-        table.add_row(call.call_id, call.direction, call.aor, call.state, f"{lasted:.0f} s", call.instance)
+        lasted = f"{(now - call.started_at).total_seconds():.0f} s"
+        table.add_row(call.call_id, call.direction, escape(call.aor), call.state, lasted, call.instance)
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        # Folded, never cut: an id is there to be copied.
+        table.add_column(column, overflow="fold")
     return table

@@ -133,6 +133,7 @@ def _engine(service: Service, rng: Random) -> Engine:
         instance=service.instance,
         new_call_id=lambda: secrets.token_hex(12),
         rng=rng,
+        now=service.clock.monotonic,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dialog_runtime.metrics import Metrics
 
 _METHODS = frozenset(
@@ -28,6 +30,7 @@ class Meters:
         self._unanswered = counter(
             "relay_unanswered_total", "Requests of PBXs that no bridge answered in time.", ["method"]
         )
+        self._count_code: dict[int, Callable[[], None]] = {}
         self._passwords = counter("password_reads_total", "Reads of the table.", ["outcome"])
 
     def register_sent(self) -> None:
@@ -36,7 +39,10 @@ class Meters:
 
     def register_answered(self, code: int, seconds: float) -> None:
         """Count a final response to REGISTER."""
-        self._responses.labels(str(code)).inc()
+        count = self._count_code.get(code)
+        if count is None:
+            count = self._count_code[code] = self._responses.labels(str(code)).inc
+        count()
         self._latency.observe(seconds)
 
     def register_failed(self, why: str) -> None:

@@ -22,6 +22,8 @@ from dialog_registrar.ports import Failure, FlowDownError, Sip
 
 SWEEP_EVERY = 5.0
 """Seconds between looks at what is too old."""
+TURN_GRAIN = 0.05
+"""Seconds at least until a turn that only time asks for: refreshes have seconds to spare, and cost less together."""
 REGISTERS_A_TURN = 64
 """REGISTERs that one turn sends; then the answers of the first are read."""
 
@@ -76,6 +78,7 @@ class Pump:
         self._now = now
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
         self._asked = False
         self._stopping = asyncio.Event()
         self._swept_at = now()
@@ -165,7 +168,15 @@ class Pump:
 
     def _plan(self, now: float) -> None:
         times = [self._engine.next(), self.edges[0].next() if self.edges else None, self._swept_at + SWEEP_EVERY]
-        due = min(time for time in times if time is not None)
+        due = max(min(time for time in times if time is not None), now + TURN_GRAIN)
         if self._timer is not None:
+            if self._timer_due <= due:
+                # One turn too early is cheaper than a new timer for each change.
+                return
             self._timer.cancel()
-        self._timer = self._loop.call_later(max(due - now, 0.001), self.push)
+        self._timer_due = due
+        self._timer = self._loop.call_later(due - now, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.push()

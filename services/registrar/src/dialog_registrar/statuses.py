@@ -1,5 +1,7 @@
 """Publishes statuses: those that changed, in one transaction for each partition at a time.
 
+What somebody may wait for (another state, another reason, another Contact) is published at once. That a binding was
+renewed as always waits for others of its kind, or rides along.
 While a transaction is under way, changes of one mapping fall together, so an outage of Kafka costs no more memory
 than there are mappings. What was published last is remembered by its hash: a REGISTER that changed nothing worth
 telling is not told.
@@ -28,6 +30,10 @@ GATHER_FOR = 0.03
 """Seconds that a first change waits for others: a row, its REGISTER and the answer make one status."""
 AT_A_TIME = 500
 """Statuses in one transaction."""
+RENEWALS_EVERY = 3.0
+"""Seconds that new grants of what was registered before wait for each other. A transaction costs as much as thirty
+statuses; and who takes over without the last of these knows of a binding that ends a little earlier, and refreshes it
+a little early."""
 FLUSH_WITHIN = 3.0
 """Seconds that a stop waits for the last statuses."""
 _WORRIES = frozenset({RegistrationState.RETRYING, RegistrationState.REJECTED})
@@ -43,6 +49,7 @@ class StatusPublisher:
         self._under_way: dict[int, asyncio.Future[bool]] = {}
         self._some = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._renewals: asyncio.TimerHandle | None = None
 
     def through(self, ownership: Ownership) -> None:
         """Publish in the transactions of these partitions."""
@@ -52,6 +59,8 @@ class StatusPublisher:
         """See whether there is something to publish."""
         if self._engine.changed:
             self._some.set()
+        if self._engine.renewed and self._renewals is None:
+            self._renewals = asyncio.get_running_loop().call_later(RENEWALS_EVERY, self._publish_renewals)
 
     def stop(self) -> None:
         """Publish what is there, and end."""
@@ -68,6 +77,8 @@ class StatusPublisher:
                     await self._stopping.wait()
             except TimeoutError:
                 self.publish()
+        if self._renewals is not None:
+            self._renewals.cancel()
 
     def publish(self) -> None:
         """Begin a transaction for each partition that has changes and none under way."""
@@ -75,18 +86,25 @@ class StatusPublisher:
             if partition not in self._under_way:
                 self._publish_of(partition)
 
+    def _publish_renewals(self) -> None:
+        self._renewals = None
+        for partition in list(self._engine.renewed):
+            if partition not in self._under_way:
+                self._publish_of(partition)
+
     def let_go(self, partition: int) -> None:
         """Hand the last changes of a partition over to its transaction: it is about to be somebody else's."""
         self._under_way.pop(partition, None)
-        while self._engine.changed.get(partition):
+        while self._engine.changed.get(partition) or self._engine.renewed.get(partition):
             self._publish_of(partition)
 
     async def flush(self) -> None:
         """Wait, bounded, until everything is published."""
         try:
             async with asyncio.timeout(FLUSH_WITHIN):
-                while self._engine.changed or self._under_way:
+                while self._engine.changed or self._engine.renewed or self._under_way:
                     self.publish()
+                    self._publish_renewals()
                     await asyncio.wait(set(self._under_way.values()) or {asyncio.ensure_future(asyncio.sleep(0))})
         except TimeoutError:
             log.warning("not all statuses are published", partitions=sorted(self._engine.changed))
@@ -103,12 +121,8 @@ class StatusPublisher:
         future.add_done_callback(lambda done: self._committed(partition, done))
 
     def _messages(self, partition: int) -> list[Message]:
-        changes = self._engine.changed[partition]
-        taken = list(islice(changes.items(), AT_A_TIME))
-        for aor, _ in taken:
-            del changes[aor]
-        if not changes:
-            del self._engine.changed[partition]
+        taken = _take(self._engine.changed, partition, AT_A_TIME)
+        taken += _take(self._engine.renewed, partition, AT_A_TIME - len(taken))
         made = (self._message(aor, entry) for aor, entry in taken)
         return [message for message in made if message is not None]
 
@@ -121,6 +135,8 @@ class StatusPublisher:
             return None
         entry.published = current
         status = status_of(entry, self._engine.instance, moment)
+        if status.state is RegistrationState.REGISTERED and not status.reason:
+            entry.told = status.contact
         _log_status(status)
         return self._publisher.message(REGISTRATIONS, aor, status)
 
@@ -129,6 +145,19 @@ class StatusPublisher:
             del self._under_way[partition]
         if self._engine.changed.get(partition):
             self._some.set()
+
+
+def _take(waiting: dict[int, dict[str, Entry | None]], partition: int, limit: int) -> list[tuple[str, Entry | None]]:
+    """Take up to ``limit`` of what waits for a partition."""
+    changes = waiting.get(partition)
+    if changes is None:
+        return []
+    taken = list(islice(changes.items(), limit))
+    for aor, _ in taken:
+        del changes[aor]
+    if not changes:
+        del waiting[partition]
+    return taken
 
 
 def _log_status(status: RegistrationStatus) -> None:

@@ -161,3 +161,5 @@ UNBINDING: Final = frozenset({_S.LEAVING, _S.UNREGISTERING, _S.DEPARTING})
 IN_FLIGHT: Final = frozenset({_S.REGISTERING, _S.STOPPING, _S.UNREGISTERING, _S.RESTARTING})
 """States with a REGISTER on its way."""
 WANTS_TO_SEND: Final = frozenset({_S.ASKING, _S.LEAVING})
+KEEPING: Final = frozenset({_S.ASKING, _S.REGISTERING, _S.REGISTERED})
+"""States in which all is well where there is a binding."""

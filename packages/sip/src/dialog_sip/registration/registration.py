@@ -16,6 +16,7 @@ from dialog_sip.message import Request, Response
 from dialog_sip.registration import answer, timing
 from dialog_sip.registration.machine import (
     IN_FLIGHT,
+    KEEPING,
     TRANSITIONS,
     UNBINDING,
     WANTS_TO_SEND,
@@ -105,6 +106,10 @@ class Registration:
     def is_bound(self, now: float) -> bool:
         """Tell whether the PBX holds a binding of ours, as far as we know."""
         return self.binding is not None and now < self.binding.expires_at
+
+    def is_steady(self, now: float) -> bool:
+        """Tell whether the binding is good and is kept good, nothing having gone wrong since it was granted."""
+        return self._state in KEEPING and not self.reason and self.is_bound(now)
 
     def start(self, now: float) -> None:
         """Register; or, where that failed before, try again now."""

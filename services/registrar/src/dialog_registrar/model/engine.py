@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 
 from dialog_schemas.registrations import RegistrationStatus
-from dialog_sip.registration import Registration, RegistrationSettings
+from dialog_sip.registration import Registration, RegistrationSettings, RegistrationState
 from pydantic import SecretStr
 
 from dialog_registrar.model import words
@@ -38,7 +38,10 @@ HELD_UP = 1.0
 
 
 class Engine:
-    """All registrations. ``new_call_id`` makes Call-IDs; ``moment`` tells what time it is on both clocks."""
+    """All registrations.
+
+    ``new_call_id`` makes Call-IDs; ``moment`` tells what time it is on both clocks, ``now`` on the first of them.
+    """
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class Engine:
         instance: str,
         new_call_id: Callable[[], str],
         rng: Random,
+        now: Callable[[], float] | None = None,
     ) -> None:
         self.settings = settings
         self.pacer = pacer
@@ -63,11 +67,14 @@ class Engine:
         """Mappings whose password has to be read."""
         self.changed: dict[int, dict[str, Entry | None]] = {}
         """Statuses to publish by partition and AOR; None is a tombstone."""
+        self.renewed: dict[int, dict[str, Entry | None]] = {}
+        """The same for those that tell nothing new but times: there are many, and nobody waits for them."""
         self._flows: dict[Server, str | None] = {}
         self._flow_troubles: dict[Server, str] = {}
         self._timers: Timers[Entry] = Timers()
         self._silenced: dict[Server, set[Entry]] = {}
         self._new_call_id = new_call_id
+        self._now = now or (lambda: moment().now)
         self._rng = rng
 
     # Rows.
@@ -116,9 +123,10 @@ class Engine:
         """Let a partition go to another registrar: nothing is sent and nothing published for it any more."""
         for entry in self.holdings.of(partition):
             self._drop(entry)
-            self.holdings.depart(entry, self.moment().now)
+            self.holdings.depart(entry, self.now())
             self._leave_flow(entry.server)
         self.changed.pop(partition, None)
+        self.renewed.pop(partition, None)
 
     # What entries need.
 
@@ -139,7 +147,7 @@ class Engine:
         entry = self.holdings.get(aor)
         if entry is not None and entry.mapping.revision == revision and entry.password is None:
             self._hold_up(entry, words.NO_ROW)
-            self._timers.set(entry, self.moment().now + READ_AGAIN)
+            self._timers.set(entry, self.now() + READ_AGAIN)
 
     def passwords_away(self, aors: Iterable[str]) -> None:
         """Learn that the table cannot be read now."""
@@ -188,7 +196,7 @@ class Engine:
 
     def account_at(self, server: Server, user: str) -> Entry | None:
         """Find a mapping for the edge by its flow and user."""
-        return self.holdings.at(server, user, self.moment().now)
+        return self.holdings.at(server, user, self.now())
 
     def contact(self, entry: Entry) -> str | None:
         """Return the Contact of an entry, or None while its flow is down."""
@@ -199,7 +207,7 @@ class Engine:
 
     def wake(self) -> None:
         """Do what is due."""
-        now = self.moment().now
+        now = self.now()
         while (entry := self._timers.pop(now)) is not None:
             if entry.registration is not None:
                 entry.registration.handle_timer(now)
@@ -217,7 +225,7 @@ class Engine:
 
     def settle(self, entry: Entry) -> None:
         """Bring an entry a step nearer to what its row asks for."""
-        now = self.moment().now
+        now = self.now()
         if entry.wants_binding:
             self._bind(entry, now)
         elif entry.registration is not None:
@@ -237,7 +245,7 @@ class Engine:
 
     def silence_ended(self, server: Server) -> None:
         """Try those again that failed because the PBX was silent."""
-        now = self.moment().now
+        now = self.now()
         for entry in self._silenced.pop(server, ()):
             if entry.registration is not None and entry.wants_binding and not entry.dropped:
                 entry.registration.start(now)
@@ -246,7 +254,11 @@ class Engine:
     def put_off(self, entry: Entry) -> None:
         """Let an entry that may not send now ask again a little later."""
         entry.asked = False
-        self._timers.set(entry, self.moment().now + HELD_UP * (1 + self._rng.random()))
+        self._timers.set(entry, self.now() + HELD_UP * (1 + self._rng.random()))
+
+    def now(self) -> float:
+        """Return the time of the clock that everything here runs by."""
+        return self._now()
 
     def jitter(self) -> float:
         """Return a random number from 0 to 1."""
@@ -304,7 +316,7 @@ class Engine:
 
     def _refresh(self, entry: Entry) -> None:
         if entry.registration is not None and entry.wants_binding:
-            entry.registration.refresh(self.moment().now)
+            entry.registration.refresh(self.now())
             self._follow(entry)
 
     def _succeed(self, entry: Entry, mapping: Mapping) -> Entry:
@@ -327,11 +339,14 @@ class Engine:
             return
         registration = entry.registration
         if registration is not None:
-            now = self.moment().now
+            now = self.now()
             if registration.wants_to_send and not entry.asked:
                 entry.asked = True
                 self.pacer.ask(entry.server, entry, entry.deadline(now))
             self._set_timer(entry, registration, now)
+            if entry.told == registration.contact and not entry.holdup and registration.is_steady(now):
+                self._note_renewal(entry, registration)
+                return
         self._note(entry)
 
     def _set_timer(self, entry: Entry, registration: Registration, now: float) -> None:
@@ -352,7 +367,13 @@ class Engine:
             moment = self.moment()
             entry.holdup = words.silent(entry.server, moment.at(since) or moment.wall)
 
+    def _note_renewal(self, entry: Entry, registration: Registration) -> None:
+        """Have a new grant told some time. That a REGISTER is on its way for it is not told at all."""
+        if registration.state is RegistrationState.REGISTERED:
+            self.renewed.setdefault(entry.partition, {})[entry.aor] = entry
+
     def _note(self, entry: Entry) -> None:
+        entry.told = None
         if self.holdings.get(entry.aor) is entry:
             self.changed.setdefault(entry.partition, {})[entry.aor] = entry
 

@@ -41,6 +41,8 @@ class Entry:
     """It failed because its PBX was silent, and will be tried as soon as that speaks again."""
     published: int | None = None
     """Hash of the status that was published last."""
+    told: str | None = None
+    """The Contact that was published as registered, for as long as nothing but times has changed since."""
 
     @property
     def aor(self) -> str:

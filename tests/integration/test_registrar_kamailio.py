@@ -10,13 +10,13 @@ from fixtures.registrar_stage import Stage
 pytestmark = pytest.mark.needs("kafka", "postgres", "kamailio")
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls", "ws", "wss"])
 async def test_a_row_is_registered_refreshed_and_unregistered(
     stage: Stage, kamailio: KamailioFactory, transport: str
 ) -> None:
-    pbx = await kamailio(max_expires=4)
-    registrar = await stage.start("r1")
-    aor = await stage.row("alice", pbx.port, transport=transport)
+    pbx = await kamailio(max_expires=4, secure=True)
+    registrar = await stage.start("r1", registrar={"tls": {"ca-file": str(pbx.ca_file)}})
+    aor = await stage.row("alice", pbx.ports[transport], transport=transport)
     bound = (await pbx.wait_contacts("alice"))[0]
     first = await stage.status(aor)
     assert first.contact == bound["Address"]

@@ -225,7 +225,8 @@ class OutgoingInvite:
         if not received.is_new:
             return
         if dialog is None:
-            self._outputs.append(Ringing(response, response.to.tag))
+            if response.code > 100:
+                self._outputs.append(Ringing(response, response.to.tag))
             return
         session = self._session_of(dialog)
         if response.code == EARLY_DIALOG_TERMINATED:

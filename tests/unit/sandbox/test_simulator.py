@@ -86,6 +86,14 @@ def test_counts_what_lapses_and_how_late(registrar: Registrar, phone: Phone) -> 
     assert registrar.counts.lapses.longest == pytest.approx(3)
 
 
+def test_tells_each_lapse_and_those_that_nobody_came_for(registrar: Registrar, phone: Phone) -> None:
+    other = Phone(registrar, "bob")
+    phone.register(0.0, expires=60)
+    other.register(10.0, expires=60)
+    phone.register(63.0, expires=60)
+    assert registrar.lapses(75.0) == [("alice", 60.0, 3.0, 60), ("bob", 70.0, 5.0, 60)]
+
+
 def test_a_refresh_of_what_is_still_good_for_long_is_early(registrar: Registrar, phone: Phone) -> None:
     phone.register(0)
     phone.register(5)

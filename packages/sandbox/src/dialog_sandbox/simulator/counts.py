@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 BUCKET = 0.1
 """Seconds over which the shortest peak is taken."""
 _A_SECOND = 10
 SERIES_LIMIT = 7200
 """Seconds of history that are kept."""
+LAPSES_LIMIT = 10_000
+"""Lapses that are told one by one."""
 
 
 @dataclass(slots=True)
@@ -44,6 +46,18 @@ class Rate:
             self._sum -= self._last.popleft()[1]
 
 
+class Lapse(NamedTuple):
+    """One binding whose time ran out."""
+
+    user: str
+    ended: float
+    """When it ended, on the simulator's clock."""
+    late: float
+    """Seconds until the refresh, or until now where there was none."""
+    granted: int
+    """Seconds."""
+
+
 @dataclass(slots=True)
 class Lapses:
     """Bindings whose time ran out without a refresh."""
@@ -51,11 +65,13 @@ class Lapses:
     count: int = 0
     longest: float = 0.0
     """Seconds that the latest refresh came late."""
+    last: deque[Lapse] = field(default_factory=lambda: deque(maxlen=LAPSES_LIMIT))
 
-    def note(self, late: float) -> None:
-        """Count one that was refreshed ``late`` seconds after its end."""
+    def note(self, lapse: Lapse) -> None:
+        """Count one that was refreshed late."""
         self.count += 1
-        self.longest = max(self.longest, late)
+        self.longest = max(self.longest, lapse.late)
+        self.last.append(lapse)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from dialog_sandbox.errors import SandboxError
 from dialog_sandbox.process import Child
-from dialog_sandbox.simulator.counts import Sample
+from dialog_sandbox.simulator.counts import Lapse, Sample
 from dialog_sandbox.simulator.faults import Faults
 
 _READY_WITHIN = 20.0
@@ -91,6 +91,10 @@ class Simulator:
     async def series(self) -> list[Sample]:
         """Return the history, one sample a second."""
         return [Sample(*fields) for fields in await self._ask("GET", "/series")]
+
+    async def lapses(self) -> list[Lapse]:
+        """Return the bindings that ended unrefreshed; ``ended`` is in seconds of the wall clock."""
+        return [Lapse(*fields) for fields in await self._ask("GET", "/lapses")]
 
     async def users(self) -> dict[str, dict[str, Any]]:
         """Return what is known of each user: contact, call_id, cseq, bound."""

@@ -6,7 +6,7 @@ import hashlib
 from random import Random
 
 from dialog_sandbox.simulator import wire
-from dialog_sandbox.simulator.counts import Counts
+from dialog_sandbox.simulator.counts import Counts, Lapse
 from dialog_sandbox.simulator.faults import Challenge, Faults
 from dialog_sandbox.simulator.wire import Register
 
@@ -70,6 +70,15 @@ class Registrar:
             self._note(user, register, now)
             user.answer = self._answer(user, register, source, now)
         return None if self._lost() else user.answer
+
+    def lapses(self, now: float) -> list[Lapse]:
+        """Return the bindings that ended unrefreshed, with those that nobody came for again at the end."""
+        overdue = [
+            Lapse(name.decode(errors="replace"), user.expires_at, now - user.expires_at, user.granted)
+            for name, user in self.users.items()
+            if user.expires_at is not None and user.expires_at <= now
+        ]
+        return [*self.counts.lapses.last, *overdue]
 
     def bound(self, now: float) -> int:
         """Return how many bindings are good."""
@@ -182,7 +191,8 @@ class Registrar:
             left = user.expires_at - now
             counts.early += left > user.granted / 2
             if left < 0:
-                counts.lapses.note(-left)
+                name = register.user.decode(errors="replace")
+                counts.lapses.note(Lapse(name, user.expires_at, -left, user.granted))
         counts.accepted_rate.note(now)
         user.expires_at, user.granted, user.contact = now + granted, granted, register.contact
         if not self.faults.lists_contact:

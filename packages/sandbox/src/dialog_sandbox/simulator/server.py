@@ -86,6 +86,8 @@ class Server:
                 return [astuple(sample) for sample in self._series]
             case "GET", "/users":
                 return {name.decode(errors="replace"): _told(user) for name, user in self.registrar.users.items()}
+            case "GET", "/lapses":
+                return self._lapses()
             case "POST", "/faults":
                 return self._set_faults(body)
             case "POST", "/reset":
@@ -96,6 +98,11 @@ class Server:
                 self.registrar.forget()
                 return {}
         raise WrongRequestError(404, f"no {method} {path}")
+
+    def _lapses(self) -> object:
+        """Return the lapses with times of the wall clock."""
+        now, wall = time.monotonic(), time.time()
+        return [lapse._replace(ended=wall + lapse.ended - now) for lapse in self.registrar.lapses(now)]
 
     def _set_faults(self, body: bytes) -> object:
         try:

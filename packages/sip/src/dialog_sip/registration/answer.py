@@ -94,9 +94,41 @@ def redirect(response: Response) -> str | None:
 
 def service_routes(response: Response) -> tuple[str, ...]:
     """Return the Service-Route of a 2xx, for requests outside SIP dialogs (RFC 3608); none if it cannot be read."""
-    if "Service-Route" not in response.headers:
+    return _list(response, "Service-Route")
+
+
+def path(response: Response) -> tuple[str, ...]:
+    """Return the Path of a 2xx (RFC 3327 section 5.3); none if it cannot be read."""
+    return _list(response, "Path")
+
+
+def flow_timer(response: Response) -> int | None:
+    """Return Flow-Timer in seconds (RFC 5626 section 4.4)."""
+    return parse_seconds(response.headers.get("Flow-Timer"))
+
+
+def is_outbound(response: Response) -> bool:
+    """Tell whether the registrar took the flow for ours (RFC 5626 section 6)."""
+    return "Require" in response.headers and "outbound" in (tag.lower() for tag in _list(response, "Require"))
+
+
+def others(response: Response, ours: Collection[str], dropped: Collection[str] = ()) -> tuple[NameAddr, ...]:
+    """Return the bindings of other devices; ours is the one that :func:`granted_expires` found."""
+    try:
+        contacts = response.contacts
+    except RemoteProtocolError:
+        return ()
+    if len(contacts) < 2:
+        # Nearly always: ours alone.
+        return ()
+    mine = [found for uri in ours if (found := _find(contacts, uri, dropped)) is not None]
+    return tuple(one for one in contacts if not any(one is other for other in mine) and one.uri_text not in dropped)
+
+
+def _list(response: Response, name: str) -> tuple[str, ...]:
+    if name not in response.headers:
         return ()
     try:
-        return tuple(response.headers.get_list("Service-Route"))
+        return tuple(response.headers.get_list(name))
     except RemoteProtocolError:
         return ()

@@ -9,11 +9,10 @@ answered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dialog_sip.errors import LocalProtocolError
 from dialog_sip.message import Request, Response
 from dialog_sip.registration import answer, timing
+from dialog_sip.registration.binding import Binding
 from dialog_sip.registration.machine import (
     IN_FLIGHT,
     KEEPING,
@@ -29,29 +28,16 @@ from dialog_sip.registration.settings import Account, RegistrationSettings
 
 MAX_REDIRECTS = 3
 """In a row; then it is a failure like others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """What a PBX granted."""
-
-    granted: int
-    """Seconds."""
-    registered_at: float
-    """When the REGISTER that was granted had been sent."""
-    expires_at: float
-    service_routes: tuple[str, ...] = ()
-    """Routes for requests outside SIP dialogs (RFC 3608)."""
+_NO_OUTBOUND = 439
+"""First Hop Lacks Outbound Support (RFC 5626 section 11.6)."""
 
 
 class Registration:
     """The registration of one AOR. Times are seconds of any one clock; ``jitter`` is a random number from 0 to 1."""
 
-    __slots__ = (
-        "_account", "_cseq", "_delay", "_drop", "_expires", "_failures", "_limit", "_pending", "_redirects",
-        "_settings", "_state", "_target", "binding", "call_id", "contact", "last_code", "last_phrase",
-        "reason", "timer",
-    )  # fmt: skip
+    __slots__ = ( "_account", "_also", "_cseq", "_delay", "_drop", "_expires", "_failures", "_limit",
+    "_minimum_until", "_outbound", "_pending", "_redirects", "_settings", "_state", "_target", "binding", "call_id",
+    "contact", "last_code", "last_phrase", "reason", "timer", )  # fmt: skip
 
     def __init__(
         self,
@@ -62,13 +48,18 @@ class Registration:
         contact: str,
         cseq: int = 0,
         drop: tuple[str, ...] = (),
+        also: tuple[str, ...] = (),
     ) -> None:
+        """``drop``: Contacts of before whose bindings go; ``also``: others of ours that are bound with it."""
         self._account = account
         self._settings = settings
         self._state = RegistrationState.IDLE
         self._cseq = cseq
         self._drop = tuple(uri for uri in drop if uri != contact)
+        self._also = also
         self._expires = settings.expires
+        self._minimum_until: float | None = None
+        self._outbound = settings.instance is not None
         self._target = account.registrar
         self._failures = self._redirects = 0
         self._delay: float | None = None
@@ -147,6 +138,8 @@ class Registration:
         if not self.wants_to_send:
             raise LocalProtocolError(f"no REGISTER is wanted while {self._state}")
         leaves = self._state in UNBINDING
+        if self._minimum_until is not None and now >= self._minimum_until:
+            self._expires, self._minimum_until = self._settings.expires, None
         self._apply(RegistrationEvent.SENT, now)
         self._cseq += 1
         self._limit.note(now)
@@ -158,7 +151,9 @@ class Registration:
             contact=self.contact,
             expires=0 if leaves else self._expires,
             drop=self._drop,
-            instance=self._settings.instance,
+            instance=self._settings.instance if self._outbound else None,
+            reg_id=self._settings.reg_id,
+            also=self._also,
         )
 
     def next_cseq(self, now: float) -> int | None:
@@ -174,7 +169,7 @@ class Registration:
     def receive(self, response: Response, now: float, jitter: float) -> None:
         """Take the final answer to the REGISTER on its way."""
         self.last_code, self.last_phrase = response.code, response.phrase
-        event, self.reason = self._judge(response, jitter)
+        event, self.reason = self._judge(response, now, jitter)
         self._apply(event, now, jitter)
 
     def fail(self, reason: str, now: float, jitter: float) -> None:
@@ -182,17 +177,20 @@ class Registration:
         self.last_code, self.last_phrase, self.reason = None, "", reason
         self._apply(RegistrationEvent.FAILED, now, jitter)
 
-    def _judge(self, response: Response, jitter: float) -> tuple[RegistrationEvent, str]:
+    def _judge(self, response: Response, now: float, jitter: float) -> tuple[RegistrationEvent, str]:
         if response.is_success:
             return self._judge_success(response)
         said = f"the PBX answered {response.code} {response.phrase}"
         if response.code == 423 and (minimum := self._acceptable_minimum(response)):
-            self._expires = minimum
+            self._expires, self._minimum_until = minimum, now + self._settings.remember_minimum
             return RegistrationEvent.ADJUSTED, f"the PBX wants at least {minimum} seconds"
         if response.code // 100 == 3 and (target := answer.redirect(response)) and self._redirects < MAX_REDIRECTS:
             self._redirects += 1
             self._target = target
             return RegistrationEvent.ADJUSTED, f"the PBX sent us on to {target}"
+        if response.code == _NO_OUTBOUND and self._outbound:
+            self._outbound = False
+            return RegistrationEvent.ADJUSTED, "the way to the PBX does not know outbound"
         seconds = answer.retry_after(response)
         if seconds is not None:
             self._delay = timing.retry_after_delay(self._settings, seconds, jitter)
@@ -201,12 +199,27 @@ class Registration:
     def _judge_success(self, response: Response) -> tuple[RegistrationEvent, str]:
         if self._state in {RegistrationState.UNREGISTERING, RegistrationState.RESTARTING}:
             return RegistrationEvent.ACCEPTED, ""
-        granted = answer.granted_expires(response, self.contact, self._expires, self._drop)
+        granted = self._granted(response)
         if not granted:
             return RegistrationEvent.FAILED, "the PBX accepted the REGISTER but holds no binding of ours"
         sent = self._limit.last or 0.0
-        self._pending = Binding(granted, sent, sent + granted, answer.service_routes(response))
+        self._pending = Binding(
+            granted,
+            sent,
+            sent + granted,
+            answer.service_routes(response),
+            answer.path(response),
+            answer.flow_timer(response),
+            answer.is_outbound(response),
+            answer.others(response, (self.contact, *self._also), self._drop),
+        )
         return RegistrationEvent.ACCEPTED, ""
+
+    def _granted(self, response: Response) -> int | None:
+        """Return the shortest grant of our Contacts; None where the one that counts is not bound."""
+        granted = answer.granted_expires(response, self.contact, self._expires, self._drop)
+        more = [answer.granted_expires(response, uri, self._expires, self._drop) for uri in self._also]
+        return granted and min([granted, *(one for one in more if one)])
 
     def _acceptable_minimum(self, response: Response) -> int | None:
         minimum = answer.minimum_expires(response)

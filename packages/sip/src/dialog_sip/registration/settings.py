@@ -35,3 +35,7 @@ class RegistrationSettings:
     """A PBX that says more is tried again after this."""
     instance: str | None = None
     """``urn:uuid:...``: registers with outbound (RFC 5626 section 4.1)."""
+    reg_id: int = 1
+    """Which of the flows of one instance this is (RFC 5626 section 4.2); each is a registration of its own."""
+    remember_minimum: float = 86_400
+    """How long the longer time is asked for that a 423 wanted; then the PBX may have changed its mind."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from dialog_console.model.board import MOST_CALLS, Board
 from dialog_schemas.calls import CallState, Ended, EndReason, Hangup, Incoming, RemoteRinging, Start
-from dialog_schemas.instances import Heartbeat, ServiceName
+from dialog_schemas.instances import CallDirection, CallHeld, Heartbeat, ServiceName
 from dialog_schemas.mappings import MappingUpserted, PeerType, Transport
 from dialog_schemas.registrations import RegistrationState, RegistrationStatus
 from dialog_schemas.users import UserCreated, UserDeleted
@@ -132,3 +132,27 @@ def test_an_instance_is_dead_after_three_silent_seconds() -> None:
     assert board.instance_rows(NOW + timedelta(seconds=3))[0]["alive"] is False
     board.instance("b1", None)
     assert board.instance_rows(NOW) == []
+
+
+def held(state: CallState = CallState.TALKING) -> CallHeld:
+    return CallHeld(
+        call_id="c1", instance="bridge-1", epoch=1, direction=CallDirection.INCOMING, aor="434@pbx", user_id=434,
+        state=state, started_at=NOW,
+    )  # fmt: skip
+
+
+def test_calls_that_were_there_before_come_from_the_directory() -> None:
+    board = Board()
+    (message,) = board.held("c1", held())
+    assert message["call"]["state"] == "TALKING"
+    assert message["call"]["direction"] == "incoming"
+    (message,) = board.held("c1", None)
+    assert message["call"]["state"] == "FINISHED"
+
+
+def test_the_directory_does_not_overrule_the_events() -> None:
+    board = Board()
+    board.call_event(ended("c1"), NOW)
+    assert board.held("c1", held()) == []
+    assert board.held("c1", None) == []
+    assert board.calls["c1"]["reason"] == "busy: 486"

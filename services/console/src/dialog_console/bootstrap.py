@@ -8,14 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 from dialog_runtime.bus.record import Record
-from dialog_runtime.bus.view import event_of
+from dialog_runtime.bus.view import View, event_of
 from dialog_runtime.config.settings import Settings
 from dialog_runtime.heartbeat import Load
 from dialog_runtime.service import Service
 from dialog_schemas.event import Event
-from dialog_schemas.instances import Heartbeat
+from dialog_schemas.instances import CallHeld, Heartbeat
 from dialog_schemas.registrations import RegistrationStatus
-from dialog_schemas.topics import CALL_COMMANDS, CALL_EVENTS, INSTANCES, MAPPINGS, REGISTRATIONS, USERS
+from dialog_schemas.topics import CALL_COMMANDS, CALL_DIRECTORY, CALL_EVENTS, INSTANCES, MAPPINGS, REGISTRATIONS, USERS
 
 from dialog_console.adapters.bus import BusDialogServer
 from dialog_console.adapters.host import ConsoleHost
@@ -38,11 +38,13 @@ async def build(service: Service, host: ConsoleHost) -> None:
     pbx = SandboxPbx(os.environ[SANDBOX_PBX]) if os.environ.get(SANDBOX_PBX) else None
     console = Console(board, pages, BusDialogServer(service.bus.publisher), pbx)
 
+    calls = _follow(service, console)
+
     def snapshot() -> Message:
         extras: Message = {"ice_servers": ice_servers(service.settings), "pbx": pbx is not None}
+        extras["calls_known"] = calls.is_ready  # Before that a page must not take its call for ended.
         return board.snapshot(service.clock.utcnow()) | extras
 
-    _follow(service, console)
     host.add(routes(pages, snapshot, console.request))
     service.supervisor.spawn("instances", _show_instances(service, console))
     service.load = lambda: Load(float(len(pages)))
@@ -59,8 +61,8 @@ def ice_servers(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def _follow(service: Service, console: Console) -> None:
-    """Look on at every topic that the page shows."""
+def _follow(service: Service, console: Console) -> View[CallHeld]:
+    """Look on at every topic that the page shows. Returns the calls that bridges hold."""
     board, pages, bus = console.board, console.pages, service.bus
 
     def mapping(aor: str, event: Event | None) -> None:
@@ -69,12 +71,16 @@ def _follow(service: Service, console: Console) -> None:
     def registration(aor: str, status: RegistrationStatus | None) -> None:
         pages.tell_all(board.registration(aor, status))
 
+    def held(call_id: str, entry: CallHeld | None) -> None:
+        pages.tell_all(board.held(call_id, entry))
+
     bus.view(MAPPINGS, _any_event, mapping)
     bus.view(REGISTRATIONS, event_of(RegistrationStatus), registration)
     bus.view(INSTANCES, event_of(Heartbeat), board.instance)
     bus.tail(USERS, console.bus_record, from_end=False)
     bus.tail(CALL_COMMANDS, console.bus_record)
     bus.tail(CALL_EVENTS, console.bus_record)
+    return bus.view(CALL_DIRECTORY, event_of(CallHeld), held)
 
 
 def _any_event(record: Record) -> Event:

@@ -62,6 +62,9 @@ class Pages:
 
     def tell_user(self, user_id: int, message: Message) -> None:
         """Send ``message`` to the phones of ``user_id``."""
-        for page in self._pages:
-            if page.user_id == user_id:
-                page.tell(message)
+        for page in self.of_user(user_id):
+            page.tell(message)
+
+    def of_user(self, user_id: int | None) -> list[Page]:
+        """Return the phones of ``user_id``."""
+        return [page for page in self._pages if user_id is not None and page.user_id == user_id]

@@ -14,7 +14,7 @@ from typing import Any
 
 from dialog_schemas.calls import Answered, CallCommand, CallEvent, CallState, Ended, Incoming, Start
 from dialog_schemas.event import Event
-from dialog_schemas.instances import CallDirection, Heartbeat
+from dialog_schemas.instances import CallDirection, CallHeld, Heartbeat
 from dialog_schemas.mappings import MappingUpserted, PeerType
 from dialog_schemas.registrations import RegistrationStatus
 from dialog_schemas.users import UserCreated, UserDeleted, UserUpdated
@@ -27,6 +27,8 @@ MOST_CALLS = 500
 
 SILENT_AFTER = timedelta(seconds=3)
 """An instance that has not been heard of for this long is shown as dead."""
+
+UNFINISHED = frozenset(CallState) - {CallState.FINISHED}
 
 
 @dataclass
@@ -96,6 +98,22 @@ class Board:
         elif isinstance(event, Ended):
             changes |= {"reason": f"{event.reason}: {event.detail}" if event.detail else event.reason}
         return self._call(event.call_id, **changes)
+
+    def held(self, call_id: str, entry: CallHeld | None) -> list[Message]:
+        """Take a record of topic ``call.directory``: how a console that has just started learns of calls."""
+        if entry is None:
+            known = self.calls.get(call_id)
+            return self._call(call_id, state=CallState.FINISHED) if known and known["state"] in UNFINISHED else []
+        if call_id in self.calls:
+            return []
+        return self._call(
+            call_id,
+            direction=entry.direction,
+            user_id=entry.user_id,
+            peer=entry.sip_dialog.remote_uri if entry.sip_dialog else "",
+            state=entry.state,
+            at=_text(entry.started_at),
+        )
 
     def instance(self, name: str, beat: Heartbeat | None) -> None:
         """Take a record of topic ``instances``. Pages hear of it once a second, from :meth:`instance_rows`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from dialog_schemas.calls import CallCommand
+from dialog_schemas.calls import Accept, CallCommand, Start
 from dialog_schemas.event import TYPE_PREFIX, CallId, UserId
 from dialog_schemas.topics import CALL_COMMANDS
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -16,7 +16,14 @@ COMMANDS: dict[str, type[CallCommand]] = {
 
 
 class BadRequestError(ValueError):
-    """A page asked for something that is not there; the words go back to it."""
+    """A page asked for something that is not there; the words go back to it.
+
+    ``refused_call`` is the call that the page cannot have, where the words are about its start or its answer.
+    """
+
+    def __init__(self, words: str, refused_call: str | None = None) -> None:
+        super().__init__(words)
+        self.refused_call = refused_call
 
 
 class Request(BaseModel):
@@ -62,7 +69,8 @@ class Command(Request):
         try:
             return model.model_validate({"call_id": self.call_id, **(self.model_extra or {})})
         except ValidationError as error:
-            raise BadRequestError(f"{self.name}: {_in_words(error)}") from error
+            refused = self.call_id if issubclass(model, Start | Accept) else None
+            raise BadRequestError(f"{self.name}: {_in_words(error)}", refused) from error
 
 
 class CallMe(Request):

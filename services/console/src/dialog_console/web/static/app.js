@@ -12,11 +12,17 @@ const tones = new Tones();
 const store = { users: new Map(), registrations: new Map(), calls: new Map(), instances: new Map() };
 let ended = "";
 let answeredAt = null;
+let loggedInAs = null;
 
 const WORDS = {
   idle: () => ended || "No call.", dialling: () => "calling…", ringing: () => "ringing…", incoming: () => "calls you",
-  answering: () => "connecting…", talking: () => (phone.held ? "on hold" : `talking ${duration()}`), ending: () => "ending…",
+  answering: () => "connecting…", ending: () => "ending…",
+  talking: () => {
+    if (phone.held) return "on hold";
+    return phone.heldThere ? "the other side put you on hold" : `talking ${duration()}`;
+  },
 };
+const STATUS = { registered: "registered, can call and be called", unregistered: "not registered, as its row says; can call" };
 const TONES = { ringing: "ringback", incoming: "ring" };
 const BUTTONS = {
   answer: ["incoming"], decline: ["incoming"], hangup: ["dialling", "ringing", "answering", "talking"], hold: ["talking"],
@@ -26,7 +32,9 @@ const BUTTONS = {
 link.on("state", (state) => {
   at("link").dataset.state = state;
   at("link").textContent = state === "open" ? "live" : "no connection to the console, trying again…";
+  loggedInAs = null;
   if (state === "open") login();
+  show();
 });
 link.on("snapshot", (snapshot) => {
   phone.iceServers = snapshot.ice_servers;
@@ -35,6 +43,7 @@ link.on("snapshot", (snapshot) => {
   replace("registrations", snapshot.registrations, "aor");
   replace("calls", snapshot.calls, "call_id");
   replace("instances", snapshot.instances, "instance");
+  if (snapshot.calls_known) phone.reconcile(snapshot.calls.filter((call) => call.state !== "FINISHED").map((call) => call.call_id));
   chooseUser();
   show();
 });
@@ -42,17 +51,23 @@ link.on("user", ({ user, gone }) => { change("users", user.user_id, gone ? null 
 link.on("registration", ({ aor, status }) => { change("registrations", aor, status); show(); });
 link.on("call", ({ call }) => { change("calls", call.call_id, call); show(); });
 link.on("instances", ({ instances }) => { replace("instances", instances, "instance"); show(); });
-link.on("event", ({ name, event, time }) => { log(at("log"), time, `${name} ${event.call_id.slice(0, 8)} ${event.reason ?? ""}`); });
+link.on("event", ({ name, event, time }) => { log(at("log"), time, [name, event.call_id.slice(0, 8), event.reason ?? event.digit ?? (event.held === false ? "off" : "")].join(" ")); });
 link.on("mine", ({ name, event }) => phone.receive(name, event));
-link.on("problem", ({ text }) => log(at("log"), Date.now(), `! ${text}`));
+link.on("problem", ({ text, call_id: callId }) => {
+  log(at("log"), Date.now(), `! ${text}`);
+  if (callId) phone.refused(callId, text); else notice(text);
+});
+addEventListener("pagehide", () => phone.leave());
 
 at("user-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const id = Number.parseInt(at("new-id").value, 10);
   if (!Number.isInteger(id)) return at("new-id").focus();
+  if (!link.send("create-user", { user_id: id, name: at("new-name").value })) return notice("no connection to the console");
   sessionStorage.setItem("me", id);
-  link.send("create-user", { user_id: id, name: at("new-name").value });
+  at("user-form").reset();
   at("new-user").open = false;
+  notice("");
 });
 at("me").addEventListener("change", () => { sessionStorage.setItem("me", at("me").value); login(); show(); });
 at("dial").addEventListener("submit", (event) => { event.preventDefault(); phone.call(at("to").value.trim()); });
@@ -61,7 +76,7 @@ at("decline").addEventListener("click", () => phone.decline());
 at("hangup").addEventListener("click", () => phone.hangup());
 at("hold").addEventListener("click", () => phone.hold());
 at("mute").addEventListener("click", () => { phone.muted = !phone.muted; });
-at("call-me").addEventListener("click", () => link.send("call-me"));
+at("call-me").addEventListener("click", () => { notice(""); link.send("call-me"); });
 for (const digit of "123456789*0#") {
   const button = Object.assign(document.createElement("button"), { type: "button", textContent: digit });
   button.addEventListener("click", () => phone.dtmf(digit));
@@ -78,10 +93,12 @@ phone.addEventListener("ended", ({ detail: reason }) => { answeredAt = null; end
 function me() { return Number.parseInt(sessionStorage.getItem("me"), 10) || null; }
 
 function login() {
-  if (me() === null) return;
+  if (me() === null || me() === loggedInAs) return;
   phone.userId = me();
-  link.send("login", { user_id: me() });
+  if (link.send("login", { user_id: me() })) loggedInAs = me();
 }
+
+function notice(text) { at("notice").textContent = text; }
 
 function chooseUser() {
   const users = [...store.users.values()].sort((a, b) => a.user_id - b.user_id);
@@ -124,8 +141,9 @@ function drawPhone() {
   at("screen").dataset.state = phone.state;
   at("peer").textContent = phone.state === "idle" ? "" : phone.peer;
   at("progress").textContent = WORDS[phone.state]();
-  at("call").disabled = phone.state !== "idle" || !status;
-  at("call-me").disabled = phone.state !== "idle" || !status;
+  at("call").disabled = phone.state !== "idle" || !status || !link.isOpen;
+  at("call-me").disabled = at("call").disabled || status.state !== "registered";
+  document.title = phone.state === "incoming" ? `☎ ${phone.peer} calls` : "dialog-sip console";
   for (const [id, states] of Object.entries(BUTTONS)) at(id).hidden = !states.includes(phone.state);
   at("hold").setAttribute("aria-pressed", phone.held);
   at("mute").setAttribute("aria-pressed", phone.muted);
@@ -134,7 +152,8 @@ function drawPhone() {
 function myStatus(aor, status) {
   if (me() === null) return "Choose or create a user.";
   if (!aor) return `${me()}: no mapping yet`;
-  return status ? `${aor}: ${status.state}` : `${aor}: waiting for a registrar`;
+  if (!status) return `${aor}: waiting for a registrar`;
+  return `${aor}: ${STATUS[status.state] ?? [status.state, status.reason].filter(Boolean).join(": ")}`;
 }
 
 setInterval(async () => {

@@ -26,9 +26,11 @@ export class Link extends EventTarget {
     this.#socket = socket;
   }
 
+  get isOpen() { return this.#socket?.readyState === WebSocket.OPEN; }
+
   /** Send one request; returns false where there is no connection to send it on. */
   send(action, fields = {}) {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    if (!this.isOpen) return false;
     this.#socket.send(JSON.stringify({ do: action, ...fields }));
     return true;
   }

@@ -1,15 +1,23 @@
 // One WebRTC call at a time, signalled by dialog call commands and events.
 //
 // States: idle -> dialling -> ringing -> talking -> idle, and for a call that comes in idle -> incoming -> answering -> talking.
+// Every state but idle and talking has a deadline, and talking ends with its media, so that no lost event keeps a call.
+// Whatever waits (the microphone's permission, a description) finds out afterwards whether its call is still the one.
 // The phone knows nothing of the page: it emits "change" and "ended", and takes an <audio> element to play into.
 
 const END_OF_CANDIDATES = "";
+const SECONDS_IN = { dialling: 45, ringing: 300, incoming: 300, answering: 45, ending: 5 };
+const GIVES_UP = {
+  dialling: "nothing was heard of the call", ringing: "not answered", incoming: "not answered",
+  answering: "nothing was heard of the call", ending: "hung up",
+};
 
 export class Phone extends EventTarget {
   state = "idle";
   peer = "";
   callId = null;
   held = false;
+  heldThere = false;
   #link;
   #audio;
   #iceServers = [];
@@ -19,6 +27,9 @@ export class Phone extends EventTarget {
   #offer = null;
   #remoteIsSet = false;
   #waitingCandidates = [];
+  #deadline = null;
+  #lastCallId = null;
+  #isKnown = false; // Whether anybody but this phone knows of the call.
 
   constructor(link, audio) {
     super();
@@ -40,39 +51,53 @@ export class Phone extends EventTarget {
   }
 
   async call(to) {
-    this.#begin(crypto.randomUUID(), to, "dialling");
-    try {
-      const connection = await this.#connect();
+    if (this.state !== "idle") return;
+    const id = crypto.randomUUID?.() ?? "none"; // None on a page that gets no microphone either.
+    this.#begin(id, to, "dialling");
+    await this.#negotiate(id, async (connection) => {
       await connection.setLocalDescription();
-      this.#command("call-start", { user_id: this.#userId, to, sdp: connection.localDescription.sdp });
-      this.#sendCandidates(connection);
-    } catch (error) {
-      this.#end(whatWentWrong(error));
-    }
+      return ["call-start", { user_id: this.#userId, to }];
+    });
   }
 
   async answer() {
     if (this.state !== "incoming") return;
+    const id = this.callId;
     this.#change("answering");
-    try {
-      const connection = await this.#connect();
+    const done = await this.#negotiate(id, async (connection) => {
       await this.#setRemote("offer", this.#offer);
       await connection.setLocalDescription();
-      this.#command("call-accept", { sdp: connection.localDescription.sdp });
-      this.#sendCandidates(connection);
-    } catch (error) {
-      this.#command("call-reject", { reason: "error" });
-      this.#end(whatWentWrong(error));
-    }
+      return ["call-accept", {}];
+    });
+    if (!done) this.#link.send("command", { name: "call-reject", call_id: id, reason: "error" });
   }
 
-  decline() { this.#command("call-reject", { reason: "busy" }); this.#end("declined"); }
+  decline() { this.#command("call-reject", { reason: "rejected" }); this.#end("declined"); }
 
-  hangup() { this.#command("call-hangup"); this.#change("ending"); }
+  hangup() {
+    if (this.state === "idle") return;
+    if (!this.#isKnown) return this.#end("not made");
+    this.#command("call-hangup");
+    this.#change("ending");
+  }
 
   hold() { this.held = !this.held; this.#command(this.held ? "call-hold" : "call-resume"); this.#change(this.state); }
 
   dtmf(digit) { this.#command("call-send-dtmf", { digits: digit }); }
+
+  /** End the call because its start or its answer was refused. */
+  refused(callId, reason) { if (callId === this.callId) this.#end(reason); }
+
+  /** End a call that is over for everybody else: what told so was missed while there was no connection. */
+  reconcile(liveCallIds) {
+    if (["idle", "dialling", "ending"].includes(this.state) || liveCallIds.includes(this.callId)) return;
+    this.#end("it ended while the console was away");
+  }
+
+  /** The page goes away: leave no call behind. One that rings may still be answered elsewhere. */
+  leave() {
+    if (this.#isKnown && !["idle", "incoming"].includes(this.state)) this.#command("call-hangup");
+  }
 
   /** Take a call event of this phone's user. */
   async receive(name, event) {
@@ -81,8 +106,7 @@ export class Phone extends EventTarget {
     try {
       await this.#reactions[name]?.(event);
     } catch (error) {
-      this.hangup();
-      this.#end(whatWentWrong(error));
+      if (event.call_id === this.callId) this.#fail(whatWentWrong(error));
     }
   }
 
@@ -103,20 +127,21 @@ export class Phone extends EventTarget {
   }
 
   #reactions = {
-    "call-trying": () => this.#change("dialling"),
-    "call-progress": async (event) => { await this.#takeAnswer(event.sdp); this.#change("ringing"); },
-    "call-remote-ringing": () => this.#change("ringing"),
+    "call-progress": async (event) => { this.#change("ringing", "dialling"); await this.#takeAnswer(event.sdp); },
+    "call-remote-ringing": () => this.#change("ringing", "dialling"),
     "call-answered": async (event) => {
-      if (this.state === "incoming") return this.#end("answered elsewhere");
+      if (this.state === "incoming" || (this.state === "answering" && !this.#connection)) return this.#end("answered elsewhere");
+      this.#change("talking", "dialling", "ringing", "answering");
       await this.#takeAnswer(event.sdp);
-      this.#change("talking");
     },
+    "call-held": (event) => { this.heldThere = event.held; this.#change(this.state); },
     "call-sdp": (event) => this.#takeDescription(event),
     "call-ice": (event) => this.#addCandidate(event),
     "call-ended": (event) => this.#end(event.detail ? `${event.reason}: ${event.detail}` : event.reason),
   };
 
   #incoming(event) {
+    if (event.call_id === this.callId || event.call_id === this.#lastCallId) return; // Told again.
     if (this.state !== "idle") {
       this.#link.send("command", { name: "call-reject", call_id: event.call_id, reason: "busy" });
       return;
@@ -126,8 +151,27 @@ export class Phone extends EventTarget {
     this.#command("call-ringing");
   }
 
-  async #connect() {
-    const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
+  // Make a connection for the call `id`, let `describe` set its descriptions, and send the command that it returns with
+  // ours. False where that failed.
+  async #negotiate(id, describe) {
+    try {
+      const microphone = await openMicrophone();
+      if (id !== this.callId || this.state === "ending") { stop(microphone); return true; }
+      const connection = this.#connect(microphone);
+      const [name, fields] = await describe(connection);
+      if (id !== this.callId || this.state === "ending") return true;
+      if (!this.#command(name, { ...fields, sdp: connection.localDescription.sdp })) throw new Error("no connection to the console");
+      this.#isKnown = true;
+      this.#sendCandidates(connection);
+      return true;
+    } catch (error) {
+      if (id !== this.callId) return true;
+      this.#end(whatWentWrong(error));
+      return false;
+    }
+  }
+
+  #connect(microphone) {
     const connection = new RTCPeerConnection({
       iceServers: this.#iceServers, bundlePolicy: "balanced", rtcpMuxPolicy: "require",
     });
@@ -136,7 +180,7 @@ export class Phone extends EventTarget {
     microphone.getAudioTracks().forEach((track) => connection.addTrack(track, microphone));
     connection.ontrack = ({ streams, track }) => { this.#audio.srcObject = streams[0] ?? new MediaStream([track]); };
     connection.onconnectionstatechange = () => {
-      if (connection.connectionState === "failed") { this.hangup(); this.#end("the media connection failed"); }
+      if (connection.connectionState === "failed") this.#fail("the media connection failed");
     };
     return connection;
   }
@@ -174,35 +218,56 @@ export class Phone extends EventTarget {
     else this.#waitingCandidates.push(init);
   }
 
-  #command(name, fields = {}) { this.#link.send("command", { name, call_id: this.callId, ...fields }); }
+  #command(name, fields = {}) { return this.#link.send("command", { name, call_id: this.callId, ...fields }); }
 
   #begin(callId, peer, state) {
-    Object.assign(this, { callId, peer, held: false });
+    Object.assign(this, { callId, peer, held: false, heldThere: false });
+    this.#isKnown = state === "incoming";
     this.#remoteIsSet = false;
     this.#waitingCandidates = [];
     this.#change(state);
   }
 
-  #change(state) {
+  // Go to `state`, and where states are named, only from one of these: events come late and twice.
+  #change(state, ...from) {
+    if (from.length && !from.includes(this.state)) return;
+    if (state !== this.state) {
+      clearTimeout(this.#deadline);
+      this.#deadline = state in SECONDS_IN ? setTimeout(() => this.#fail(GIVES_UP[state]), SECONDS_IN[state] * 1000) : null;
+    }
     this.state = state;
     this.dispatchEvent(new CustomEvent("change", { detail: state }));
   }
 
+  #fail(reason) {
+    if (this.#isKnown && this.state !== "incoming") this.#command("call-hangup");
+    this.#end(reason);
+  }
+
   #end(reason) {
     this.#connection?.close();
-    this.#microphone?.getTracks().forEach((track) => track.stop());
+    if (this.#microphone) stop(this.#microphone);
     this.#audio.srcObject = null;
-    Object.assign(this, { callId: null });
+    this.#lastCallId = this.callId;
+    this.callId = null;
     this.#connection = this.#microphone = this.#offer = null;
     this.#change("idle");
     this.dispatchEvent(new CustomEvent("ended", { detail: reason }));
   }
 }
 
+function openMicrophone() {
+  if (!navigator.mediaDevices) throw new Error("browsers give a microphone only to pages of https and of this machine: open http://127.0.0.1");
+  return navigator.mediaDevices.getUserMedia({ audio: true });
+}
+
+function stop(stream) { stream.getTracks().forEach((track) => track.stop()); }
+
 function whatWentWrong(error) {
   const known = {
-    NotAllowedError: "the browser may not use the microphone",
-    NotFoundError: "there is no microphone",
+    NotAllowedError: "the browser may not use the microphone: allow it in the settings of this page, beside its address",
+    NotFoundError: "there is no microphone: connect one and call again",
+    NotReadableError: "the microphone is in use by another program",
   };
   return known[error.name] ?? error.message;
 }

@@ -57,6 +57,7 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "sipp": _program("sipp"),
     "baresip": _program("baresip"),
     "chromium": _program("chromium"),
+    "npm": _program("npm"),
     "docker": _docker,
 }
 """Part -> what is missing for it, or None."""

@@ -1,4 +1,4 @@
-"""The sandbox PBX: registrar, proxy and phones behind one port of UDP and TCP."""
+"""The sandbox PBX: registrar, proxy and phones behind one port of UDP and TCP, and one of websockets."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ class PbxOptions:
     """Of digest challenges, the preferred one first."""
     phones: bool = True
     """Bring the built-in phones."""
+    ws_port: int | None = None
+    """Take websockets (RFC 7118) at this port as well; 0 takes a free one."""
 
 
 class Pbx:
@@ -67,6 +69,8 @@ class Pbx:
         """Calls of its phones."""
         self.address = (options.host, options.port)
         """Where it listens, once it is open."""
+        self.ws_address: tuple[str, int] | None = None
+        """Where it takes websockets, if it does."""
 
     async def __aenter__(self) -> Pbx:
         try:
@@ -90,6 +94,9 @@ class Pbx:
         """Listen and register the phones. Raises :class:`FlowError` where the port is taken."""
         self._endpoint = Endpoint(self._receive, on_stray_ack=self._receive_ack, on_flow=self._watch, trace=self._trace)
         self.address = await self._listen(self._endpoint)
+        if self._options.ws_port is not None:
+            listener = await self._endpoint.listen("ws", self._options.host, self._options.ws_port)
+            self.ws_address = listener.address
         self._proxy = Proxy(self._endpoint)
         if self._options.phones:
             await self._open_phones()

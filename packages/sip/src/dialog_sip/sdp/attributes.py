@@ -36,10 +36,12 @@ _TRANSPORT_RULES = (
     Rule("ice-options", "ice_options", _filled),
     Rule("fingerprint", "fingerprints", Fingerprint.parse, many=True),
     Rule("setup", "setup", Setup),
+    Rule("tls-id", "tls_id", token),
 )
 SESSION_RULES = (
     Rule("group", "groups", Group.parse, many=True),
     Rule("ice-lite", "ice_lite"),
+    Rule("ice-pacing", "ice_pacing", lambda text: number(text, 10_000)),
     *_TRANSPORT_RULES,
 )
 MEDIA_RULES = (
@@ -50,12 +52,15 @@ MEDIA_RULES = (
     Rule("msid", "msid", _filled),
     Rule("bundle-only", "bundle_only"),
     Rule("rtcp-mux", "rtcp_mux"),
+    Rule("rtcp-mux-only", "rtcp_mux_only"),
     Rule("rtcp-rsize", "rtcp_rsize"),
     Rule("crypto", "cryptos", Crypto.parse, many=True),
     Rule("ptime", "ptime", lambda text: number(text, 65535)),
     Rule("maxptime", "maxptime", lambda text: number(text, 65535)),
     Rule("ssrc", "ssrcs", SsrcAttribute.parse, many=True),
     Rule("candidate", "candidates", Candidate.parse, many=True),
+    Rule("remote-candidates", "remote_candidates", _filled),
+    Rule("ice-mismatch", "ice_mismatch"),
     Rule("end-of-candidates", "end_of_candidates"),
 )
 DIRECTIONS = frozenset(direction.value for direction in Direction)

@@ -10,10 +10,13 @@ from dialog_sip.sdp.session import Connection, Media, Origin, Session
 from dialog_sip.sdp.values import Direction, Group
 
 
-def answer_codecs(offered: Sequence[Codec], supported: Sequence[Codec]) -> tuple[Codec, ...]:
+def answer_codecs(
+    offered: Sequence[Codec], supported: Sequence[Codec], feedback: Sequence[str] = ()
+) -> tuple[Codec, ...]:
     """Return the codecs of both, in the order and with the payload types of the offer (RFC 3264 section 6.1).
 
     Format parameters say what their sender can receive, so they are those of ``supported``; feedback is what both have.
+    ``feedback``: what the offer has for all payload types (``rtcp-fb:*``).
     """
     by_key = {codec.key: codec for codec in reversed(supported)}
     common = ((codec, by_key.get(codec.key)) for codec in offered if codec.name)
@@ -22,7 +25,7 @@ def answer_codecs(offered: Sequence[Codec], supported: Sequence[Codec]) -> tuple
             ours,
             payload_type=theirs.payload_type,
             name=theirs.name,
-            feedback=tuple(value for value in theirs.feedback if value in ours.feedback),
+            feedback=tuple(value for value in ours.feedback if value in theirs.feedback or value in feedback),
         )
         for theirs, ours in common
         if ours is not None

@@ -22,6 +22,10 @@ from dialog_sip.sdp.values import Attribute, Direction, Line
 MAX_LENGTH = 256 * 1024
 """Characters; a description of a browser with every codec and candidate has some 10,000."""
 MAX_MEDIA = 128
+MAX_LINES = 1024
+"""Lines; a call with sound, picture and every candidate has some 300."""
+MAX_FORMATS = 256
+"""Formats of one media section; there are 128 payload types."""
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _RTP = re.compile(r"(^|/)S?AVPF?$", re.IGNORECASE)
@@ -41,7 +45,10 @@ def parse_sdp(text: str | bytes) -> Session:
 
 def _lines(text: str) -> list[Line]:
     lines = []
-    for position, raw in enumerate(_LINE_END.split(text), 1):
+    found = _LINE_END.split(text, MAX_LINES + 1)
+    if len(found) > MAX_LINES + 1:
+        raise SdpError(f"more than {MAX_LINES} lines")
+    for position, raw in enumerate(found, 1):
         if not raw.strip():
             continue
         if raw[1:2] != "=":
@@ -64,6 +71,7 @@ class _Block:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.fields: dict[str, Any] = {}
+        self.many: dict[str, list[object]] = {}
         self.other: list[Line] = []
         self.unread: list[Attribute] = []
         self._rules = {rule.attribute: rule for rule in rules}
@@ -76,7 +84,7 @@ class _Block:
         return True
 
     def add(self, name: str, value: object) -> bool:
-        self.fields[name] = (*self.fields.get(name, ()), value)
+        self.many.setdefault(name, []).append(value)
         return True
 
     def take_line(self, line: Line) -> None:
@@ -108,7 +116,8 @@ class _Block:
         return self.add(rule.field, value) if rule.many else self.once(rule.field, value)
 
     def finished(self) -> dict[str, Any]:
-        return self.fields | {"other": in_order(self.other), "attributes": tuple(self.unread)}
+        many = {name: tuple(values) for name, values in self.many.items()}
+        return self.fields | many | {"other": in_order(self.other), "attributes": tuple(self.unread)}
 
 
 def _session(lines: Sequence[Line]) -> Session:
@@ -150,9 +159,13 @@ class _MediaBlock(_Block):
         }
         self._codecs: dict[int, Codec] = {}
         self._mapped: set[int] = set()
+        self._feedback: dict[int, list[str]] = {}
         self._formats: dict[str, None] = {}
+        if len(formats) > MAX_FORMATS:
+            raise SdpError(f"more than {MAX_FORMATS} formats")
+        is_rtp = _RTP.search(protocol) is not None
         for name in formats:
-            self._take_format(name, is_rtp=_RTP.search(protocol) is not None)
+            self._take_format(name, is_rtp=is_rtp)
 
     def _take_format(self, name: str, *, is_rtp: bool) -> None:
         if is_rtp and name.isascii() and name.isdigit() and len(name) <= 3 and int(name) <= MAX_PAYLOAD_TYPE:
@@ -175,7 +188,7 @@ class _MediaBlock(_Block):
         if known is None or mapped.payload_type in self._mapped:
             return False
         self._mapped.add(mapped.payload_type)
-        self._codecs[known.payload_type] = replace(mapped, fmtp=known.fmtp, feedback=known.feedback)
+        self._codecs[known.payload_type] = replace(mapped, fmtp=known.fmtp)
         return True
 
     def take_fmtp(self, text: str) -> bool:
@@ -186,10 +199,12 @@ class _MediaBlock(_Block):
         return True
 
     def take_feedback(self, text: str) -> bool:
+        if text.startswith("* "):
+            return self.add("feedback", text[2:].strip())
         codec, value = self._codec_of(text)
         if codec is None or not value:
             return False
-        self._codecs[codec.payload_type] = replace(codec, feedback=(*codec.feedback, value))
+        self._feedback.setdefault(codec.payload_type, []).append(value)
         return True
 
     def _codec_of(self, text: str) -> tuple[Codec | None, str]:
@@ -197,6 +212,8 @@ class _MediaBlock(_Block):
         return self._codecs.get(number(payload_type, MAX_PAYLOAD_TYPE)), value.strip()
 
     def finished(self) -> dict[str, Any]:
+        for payload_type, feedback in self._feedback.items():
+            self._codecs[payload_type] = replace(self._codecs[payload_type], feedback=tuple(feedback))
         return super().finished() | {
             "codecs": tuple(self._codecs.values()),
             "formats": tuple(self._formats),

@@ -15,10 +15,14 @@ from dialog_sip.sdp.values import (
     Fingerprint,
     Group,
     Line,
+    Msid,
     Setup,
     SsrcAttribute,
 )
 
+_MAX_PORT = 65535
+_RTCP_WORDS = 4
+"""``port IN IP4 address``."""
 _NO_ADDRESSES = frozenset({"0.0.0.0", "::"})  # noqa: S104 - an address that means hold, nobody listens on it
 
 
@@ -69,6 +73,11 @@ class Connection:
         return cls(address, "IP6" if ":" in address else "IP4")
 
     @property
+    def is_name(self) -> bool:
+        """Whether it is a host name, to be looked up before anything is sent (RFC 8866 section 5.7)."""
+        return ":" not in self.address and not self.address.replace(".", "").isdigit()
+
+    @property
     def is_nowhere(self) -> bool:
         """Whether this is the hold of RFC 2543: ``0.0.0.0``, or ``::``."""
         return self.address in _NO_ADDRESSES
@@ -101,15 +110,25 @@ class Media:
     end_of_candidates: bool = False
     fingerprints: tuple[Fingerprint, ...] = ()
     setup: Setup | None = None
+    tls_id: str | None = None
+    """Names the DTLS association (RFC 8842 section 4)."""
     cryptos: tuple[Crypto, ...] = ()
+    feedback: tuple[str, ...] = ()
+    """``rtcp-fb:*`` values, for every payload type (RFC 4585 section 4.2)."""
     rtcp: str | None = None
     """``a=rtcp``: port and perhaps address, as written (RFC 3605)."""
     rtcp_mux: bool = False
+    rtcp_mux_only: bool = False
+    """RTCP goes nowhere else (RFC 8858)."""
     rtcp_rsize: bool = False
     bundle_only: bool = False
     extmaps: tuple[ExtMap, ...] = ()
     ssrcs: tuple[SsrcAttribute, ...] = ()
     msid: str | None = None
+    remote_candidates: str | None = None
+    """The pairs that ICE chose, as written (RFC 8839 section 5.2)."""
+    ice_mismatch: bool = False
+    """The peer saw another address than the candidates say, and does without ICE (RFC 8839 section 5.4)."""
     ptime: int | None = None
     """Milliseconds."""
     maxptime: int | None = None
@@ -123,6 +142,24 @@ class Media:
     def is_declined(self) -> bool:
         """Whether nothing is sent either way (port 0)."""
         return self.port == 0 and not self.bundle_only
+
+    @property
+    def streams(self) -> tuple[Msid, ...]:
+        """The MediaStreams that the section belongs to (RFC 8830); there may be several lines."""
+        more = (value for name, value in self.attributes if name == "msid" and value)
+        return tuple(Msid.parse(text) for text in (self.msid, *more) if text)
+
+    @property
+    def rtcp_address(self) -> tuple[int, str | None] | None:
+        """Port, and address if there is one, of ``a=rtcp`` (RFC 3605); None where it is missing or unreadable."""
+        words = (self.rtcp or "").split()
+        if not words or not (words[0].isascii() and words[0].isdigit() and int(words[0][:6]) <= _MAX_PORT):
+            return None
+        return int(words[0]), words[3] if len(words) >= _RTCP_WORDS else None
+
+    def feedback_of(self, codec: Codec) -> tuple[str, ...]:
+        """Return the feedback of a payload type, with that for all (``rtcp-fb:*``)."""
+        return (*codec.feedback, *(value for value in self.feedback if value not in codec.feedback))
 
     def codec(self, payload_type: int) -> Codec | None:
         """Return the codec of a payload type."""
@@ -140,11 +177,14 @@ class Session:
     direction: Direction | None = None
     groups: tuple[Group, ...] = ()
     ice_lite: bool = False
+    ice_pacing: int | None = None
+    """Milliseconds between connectivity checks (RFC 8839 section 5.7)."""
     ice_ufrag: str | None = None
     ice_pwd: str | None = field(default=None, repr=False)
     ice_options: str | None = None
     fingerprints: tuple[Fingerprint, ...] = ()
     setup: Setup | None = None
+    tls_id: str | None = None
     other: tuple[Line, ...] = (Line("t", "0 0"),)
     """Lines other than ``a=`` that are kept as they came (``t=``, ``b=``, ``i=``...)."""
     attributes: tuple[Attribute, ...] = ()

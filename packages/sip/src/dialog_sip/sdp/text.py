@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dialog_sip.errors import Layer, RemoteProtocolError
+
 MAX_NUMBER_DIGITS = 20
 """A 64-bit number needs no more (RFC 8866 section 5.2); longer ones cost time and mean nothing."""
 
 
-class SdpError(ValueError):
+class SdpError(RemoteProtocolError, ValueError):
     """The text is no session description that can be used. The peer is to blame: answer 488 or drop the event."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, status=488, reason="Not Acceptable Here", layer=Layer.BODY)
 
 
 def number(text: str, maximum: int = 2**64 - 1) -> int:

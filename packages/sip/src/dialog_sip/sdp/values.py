@@ -154,6 +154,23 @@ class SsrcAttribute(NamedTuple):
         return f"{self.ssrc} {Attribute(self.name, self.value)}"
 
 
+class Msid(NamedTuple):
+    """To which MediaStream a section belongs (RFC 8830 section 2)."""
+
+    stream: str
+    """``-``: to none."""
+    track: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Msid:
+        """Read ``stream track``. Any text with a word in it is one."""
+        stream, _, track = text.strip().partition(" ")
+        return cls(stream, track.strip() or None)
+
+    def __str__(self) -> str:
+        return self.stream if self.track is None else f"{self.stream} {self.track}"
+
+
 @dataclass(frozen=True, slots=True)
 class Crypto:
     """An SDES key (RFC 4568 section 4). The key stays out of ``repr``."""

@@ -39,6 +39,8 @@ def _media(media: Media) -> Iterator[Line]:
     yield from in_order(([Line("c", str(media.connection))] if media.connection else []) + list(media.other))
     for codec in media.codecs:
         yield from _codec(codec)
+    for feedback in media.feedback:
+        yield Line("a", f"rtcp-fb:* {feedback}")
     yield from _attributes(media, MEDIA_RULES)
 
 

@@ -13,7 +13,7 @@ from dialog_sip.aio.express import ExpressLane
 from dialog_sip.registration.request import build_register
 from dialog_sip.registration.settings import Account
 from dialog_sip.transactions import Timers
-from dialog_sip.transactions.express import COOKIE, ExpressTransactions, new_branch
+from dialog_sip.transactions.express import COOKIE, ExpressTransactions
 
 WITHIN = 5.0
 
@@ -35,16 +35,17 @@ def due_times(transactions: ExpressTransactions[str, str], until: float) -> list
     return times
 
 
-def test_branches_differ_and_begin_with_the_cookie() -> None:
-    assert new_branch() != new_branch()
-    assert new_branch().startswith(COOKIE)
+def test_branches_differ_and_begin_with_the_cookie(transactions: ExpressTransactions[str, str]) -> None:
+    branches = {transactions.new_branch() for _ in range(1000)} | {ExpressTransactions[str, str]().new_branch()}
+    assert len(branches) == 1001
+    assert all(branch.startswith(COOKIE) for branch in branches)
 
 
 def test_a_response_is_known_by_its_branch(transactions: ExpressTransactions[str, str]) -> None:
-    branch = new_branch()
+    branch = transactions.new_branch()
     pending = transactions.begin(branch, b"R", "flow", "owner", 0, reliable=False)
     assert transactions.find(response_to(branch)) is pending
-    assert transactions.find(response_to(new_branch())) is None
+    assert transactions.find(response_to(transactions.new_branch())) is None
     assert transactions.find(b"SIP/2.0 200 OK\r\n\r\n") is None
     transactions.end(pending)
     assert transactions.find(response_to(branch)) is None
@@ -52,24 +53,24 @@ def test_a_response_is_known_by_its_branch(transactions: ExpressTransactions[str
 
 
 def test_retransmissions_double_up_to_t2_then_it_is_over(transactions: ExpressTransactions[str, str]) -> None:
-    pending = transactions.begin(new_branch(), b"R", "flow", "owner", 0, reliable=False)
+    pending = transactions.begin(transactions.new_branch(), b"R", "flow", "owner", 0, reliable=False)
     assert due_times(transactions, 100) == [0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5, 32.0]
     assert pending.over
 
 
 def test_a_reliable_transport_gets_no_retransmission(transactions: ExpressTransactions[str, str]) -> None:
-    transactions.begin(new_branch(), b"R", "flow", "owner", 0, reliable=True)
+    transactions.begin(transactions.new_branch(), b"R", "flow", "owner", 0, reliable=True)
     assert due_times(transactions, 100) == [32.0]
 
 
 def test_a_provisional_response_slows_retransmissions_down(transactions: ExpressTransactions[str, str]) -> None:
-    pending = transactions.begin(new_branch(), b"R", "flow", "owner", 0, reliable=False)
+    pending = transactions.begin(transactions.new_branch(), b"R", "flow", "owner", 0, reliable=False)
     transactions.provisional(pending, 0.25)
     assert due_times(transactions, 10) == [4.25, 8.25]
 
 
 def test_an_answered_request_has_no_timer(transactions: ExpressTransactions[str, str]) -> None:
-    transactions.end(transactions.begin(new_branch(), b"R", "flow", "owner", 0, reliable=False))
+    transactions.end(transactions.begin(transactions.new_branch(), b"R", "flow", "owner", 0, reliable=False))
     assert transactions.next() is None
 
 

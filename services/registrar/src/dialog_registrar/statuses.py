@@ -22,7 +22,7 @@ from dialog_schemas.topics import REGISTRATIONS
 
 from dialog_registrar.model.engine import Engine
 from dialog_registrar.model.entry import Entry
-from dialog_registrar.model.status import fingerprint, status_of
+from dialog_registrar.model.status import Moment, fingerprint, status_of
 
 log = structlog.get_logger(__name__)
 
@@ -123,13 +123,13 @@ class StatusPublisher:
     def _messages(self, partition: int) -> list[Message]:
         taken = _take(self._engine.changed, partition, AT_A_TIME)
         taken += _take(self._engine.renewed, partition, AT_A_TIME - len(taken))
-        made = (self._message(aor, entry) for aor, entry in taken)
+        moment = self._engine.moment()
+        made = (self._message(aor, entry, moment) for aor, entry in taken)
         return [message for message in made if message is not None]
 
-    def _message(self, aor: str, entry: Entry | None) -> Message | None:
+    def _message(self, aor: str, entry: Entry | None, moment: Moment) -> Message | None:
         if entry is None:
             return tombstone_message(REGISTRATIONS, aor)
-        moment = self._engine.moment()
         current = hash(fingerprint(entry, moment.now))
         if entry.published == current:
             return None

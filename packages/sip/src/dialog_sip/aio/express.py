@@ -20,7 +20,7 @@ from dialog_sip.digest import mask_credentials
 from dialog_sip.errors import RemoteProtocolError
 from dialog_sip.message import Request, Response
 from dialog_sip.parser import parse_message
-from dialog_sip.transactions.express import ExpressTransactions, Pending, new_branch
+from dialog_sip.transactions.express import ExpressTransactions, Pending
 from dialog_sip.transactions.timers import Timers
 
 log = logging.getLogger(__name__)
@@ -72,12 +72,12 @@ class ExpressLane:
         on_response: Callable[[Response], object],
         on_failure: Callable[[Failure], object],
     ) -> ExpressRequest:
-        """Send a REGISTER; its Via is put into it. One of the callbacks will be called, from the event loop.
+        """Send a REGISTER without Via; that is put into it. One of the callbacks will be called, from the event loop.
 
         Raises :class:`FlowError` where the flow is closed or refuses it.
         """
-        branch = new_branch()
-        request.headers.set("Via", self._via(flow) + branch)
+        branch = self._transactions.new_branch()
+        request.headers.prepend("Via", self._via(flow) + branch)
         data = request.encode()
         self._transmit(flow, data)
         waiter = _Waiter(on_response, on_failure)

@@ -27,9 +27,9 @@ from dialog_sip.transactions.timers import Timers
 COOKIE: Final = "z9hG4bKx"
 """What branches of this kind begin with: the cookie of RFC 3261 section 8.1.1.7, and a letter of our own."""
 _COOKIE: Final = COOKIE.encode()
-_TOKEN: Final = 10
-"""Random bytes of a branch."""
-_LENGTH: Final = len(COOKIE) + 2 * _TOKEN
+_RANDOM: Final = 6
+"""Random bytes of a branch, the same for all of a process: nobody off the path can guess them."""
+_LENGTH: Final = len(COOKIE) + 2 * _RANDOM + 8
 
 F = TypeVar("F", bound=Hashable)
 """A flow."""
@@ -54,24 +54,25 @@ class Pending(Generic[F, T]):
         self.over = False
 
 
-def new_branch() -> str:
-    """Return a branch that no other request has."""
-    return COOKIE + secrets.token_hex(_TOKEN)
-
-
 class ExpressTransactions(Generic[F, T]):
     """All that are under way. Times are seconds of the caller's clock."""
 
-    __slots__ = ("_heap", "_pending", "_serial", "_timers")
+    __slots__ = ("_branches", "_heap", "_pending", "_prefix", "_serial", "_timers")
 
     def __init__(self, timers: Timers | None = None) -> None:
         self._timers = timers or Timers()
         self._pending: dict[bytes, Pending[F, T]] = {}
         self._heap: list[tuple[float, int, Pending[F, T]]] = []
-        self._serial = 0
+        self._serial = self._branches = 0
+        self._prefix = COOKIE + secrets.token_hex(_RANDOM)
 
     def __len__(self) -> int:
         return len(self._pending)
+
+    def new_branch(self) -> str:
+        """Return a branch that no other request has."""
+        self._branches += 1
+        return f"{self._prefix}{self._branches & 0xFFFFFFFF:08x}"
 
     def begin(self, branch: str, data: bytes, flow: F, owner: T, now: float, *, reliable: bool) -> Pending[F, T]:
         """Remember a request that is sent now."""

@@ -31,6 +31,9 @@ class Timers(Generic[K]):
 
     def set(self, key: K, when: float) -> None:
         """Wake ``key`` at ``when``, and not at whatever was set before."""
+        known = self._due.get(key)
+        if known is not None and known[0] == when:
+            return
         self._serial += 1
         item = self._due[key] = when, self._serial, key
         heapq.heappush(self._heap, item)

@@ -105,6 +105,12 @@ def test_a_status_of_the_row_before_its_last_change_says_so() -> None:
     assert "the row has changed since" in _text([only])
 
 
+def test_a_row_that_was_usable_once_and_is_rejected_now_is_told_of_as_it_is() -> None:
+    (only,) = beside([row(xmin="8")], [status(state=RegistrationState.REJECTED, reason="sip_port is 0")])
+    assert only.is_current
+    assert "the row has changed since" not in _text([only])
+
+
 def test_of_two_rows_each_has_the_status_of_its_own_revision() -> None:
     rejected = status("434@pbx (row 2)", "c.9", state=RegistrationState.REJECTED, reason="another row")
     first, second = beside([row(xmin="9"), row(xmin="7")], [status(), rejected])

@@ -9,7 +9,7 @@ from typing import Any
 
 from dialog_runtime.table.duplicates import base_of
 from dialog_runtime.table.rows import Address
-from dialog_schemas.registrations import RegistrationStatus
+from dialog_schemas.registrations import RegistrationState, RegistrationStatus
 
 NO_STATUS = "no-status"
 """State of a row of which no registrar has said anything."""
@@ -34,8 +34,13 @@ class Listed:
 
     @property
     def is_current(self) -> bool:
-        """False where the status is about the row as it was before its last change."""
-        return self.status is not None and _xmin(self.status) == self.values["xmin"]
+        """False where the status is about the row as it was before its last change.
+
+        The status of a row that was usable once and is rejected now names the revision that was.
+        """
+        if self.status is None:
+            return False
+        return self.status.state is RegistrationState.REJECTED or _xmin(self.status) == self.values["xmin"]
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""

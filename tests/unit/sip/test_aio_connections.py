@@ -11,7 +11,7 @@ from dialog_sip.aio.flow import Flow, FlowError, Listener
 from dialog_sip.aio.handshake import Handshake
 from dialog_sip.aio.tcp import open_tcp
 from dialog_sip.aio.ws import WsFlow, listen_ws, open_ws
-from dialog_sip.framer import PING, PONG
+from dialog_sip.framer import PING, PONG, Framer
 from websockets.frames import CloseCode
 from websockets.sync.client import connect as browse
 from websockets.typing import Subprotocol
@@ -267,3 +267,14 @@ async def test_a_websocket_keeps_its_secrets(sockets: Sockets, caplog: pytest.Lo
     await sockets.inbox.until(lambda: bool(sockets.inbox.messages))
     assert "OPTIONS" not in caplog.text
     flow.close()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_pongs_are_told_from_pings_however_the_stream_is_cut(size: int) -> None:
+    framer, frames = Framer(), []
+    for stream in (PONG + MESSAGE, PONG, PONG + PING + MESSAGE + PONG + MESSAGE):
+        framer.expect_pong()
+        for start in range(0, len(stream), size):
+            frames += framer.feed(stream[start : start + size])
+    assert framer.pongs == 3
+    assert frames == [MESSAGE, PING, MESSAGE, MESSAGE]

@@ -82,6 +82,8 @@ class Counts:
     """REGISTERs, those with credentials included, retransmissions not."""
     duplicates: int = 0
     """Retransmissions."""
+    unheard: int = 0
+    """What came while nothing is answered, or was lost."""
     challenges: int = 0
     registrations: int = 0
     """200s to users without a binding."""

@@ -97,7 +97,7 @@ class Simulator:
         return [Lapse(*fields) for fields in await self._ask("GET", "/lapses")]
 
     async def users(self) -> dict[str, dict[str, Any]]:
-        """Return what is known of each user: contact, call_id, cseq, bound."""
+        """Return what is known of each user: contact, call_id, cseq, bound, bound_at (of the clock of all processes)."""
         users: dict[str, dict[str, Any]] = await self._ask("GET", "/users")
         return users
 

@@ -19,7 +19,7 @@ class User:
     """What is known of one user."""
 
     __slots__ = (
-        "answer", "call_id", "contact", "cseq", "expires_at", "granted", "nc", "nonce", "secret", "times", "via",
+        "answer", "bound_at", "call_id", "contact", "cseq", "expires_at", "granted", "nc", "nonce", "secret", "times", "via",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -28,6 +28,8 @@ class User:
         self.secret = b""
         self.expires_at: float | None = None
         """None: not bound."""
+        self.bound_at = 0.0
+        """When it was bound last."""
         self.granted = 0
         self.contact = b""
         self.call_id = b""
@@ -56,6 +58,7 @@ class Registrar:
     def receive(self, data: bytes, source: Source, now: float) -> bytes | None:
         """Take a datagram and return the answer, None where there is none."""
         if self.faults.away or self._lost():
+            self.counts.unheard += 1
             return None
         register = wire.read(data)
         if register is None:
@@ -194,7 +197,7 @@ class Registrar:
                 name = register.user.decode(errors="replace")
                 counts.lapses.note(Lapse(name, user.expires_at, -left, user.granted))
         counts.accepted_rate.note(now)
-        user.expires_at, user.granted, user.contact = now + granted, granted, register.contact
+        user.expires_at, user.granted, user.contact, user.bound_at = now + granted, granted, register.contact, now
         if not self.faults.lists_contact:
             return wire.answer(register, b"200 OK", source, b"Expires: %d" % granted)
         return wire.answer(register, b"200 OK", source, b"Contact: <%s>;expires=%d" % (register.contact, granted))

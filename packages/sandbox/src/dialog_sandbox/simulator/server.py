@@ -125,4 +125,5 @@ def _told(user: User) -> dict[str, Any]:
         "call_id": user.call_id.decode(errors="replace"),
         "cseq": user.cseq,
         "bound": user.expires_at is not None,
+        "bound_at": user.bound_at,
     }

@@ -1,4 +1,7 @@
-"""Benchmarks behind ``dialog-sip bench``: a module each with ``async def run() -> list[Row]``, and the list of them."""
+"""Benchmarks behind ``dialog-sip bench``: a module each with ``async def run() -> list[Row]``, and the list of them.
+
+One that takes options has ``def parse(arguments: Sequence[str]) -> Options`` too, and ``run(options)``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,10 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "provisioner": (
         "dialog_console.benchmarks.provisioner",
         "A table of 100,000 rows to the topic, edits and new users one by one.",
+    ),
+    "registrar": (
+        "dialog_console.benchmarks.registrar",
+        "1,000 to 100,000 registrations: CPU, memory, lapses, outage, kill -9. [--users N,N] [--quick] [--plot SVG]",
     ),
     "bus": ("dialog_console.benchmarks.bus", "Round trips and throughput through the embedded Kafka."),
 }

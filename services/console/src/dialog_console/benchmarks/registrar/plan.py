@@ -1,0 +1,70 @@
+"""Which phases run on which system, and in which order."""
+
+from __future__ import annotations
+
+import asyncio
+
+from dialog_sandbox.simulator import Faults
+from dialog_sandbox.simulator.counts import Sample
+
+from dialog_console.benchmarks.registrar import latency, phases, plot
+from dialog_console.benchmarks.registrar.options import Options
+from dialog_console.benchmarks.registrar.system import running
+from dialog_console.benchmarks.row import Row
+
+LONG = 3600
+"""Seconds granted where nobody is to refresh."""
+LOADED_WITHIN = 300.0
+MARGIN = 3600.0
+"""Seconds for everything, beyond what is watched."""
+
+
+async def run(options: Options) -> list[Row]:
+    """Measure."""
+    async with asyncio.timeout(MARGIN):
+        return await (_quick(options) if options.quick else _full(options))
+
+
+async def _quick(options: Options) -> list[Row]:
+    """Do everything on one system: grants are long again when the PBX is back, so that the restart finds quiet."""
+    users = options.users[0]
+    async with running(granted=LONG) as system:
+        await system.pbx.set(Faults(grant=options.granted))
+        rows = await phases.first(system, users)
+        rows += await phases.steady(system, users, options.granted, options.steady, settle=options.granted / 2)
+        more, series = await phases.outage(system, users, options.away, Faults())
+        rows += more
+        _draw(options, series, options.away)
+        rows += await phases.restart(system, users, options.looks_back)
+        return rows + await latency.created(system, 50, 1) + await latency.edited(system, 20, 1)
+
+
+async def _full(options: Options) -> list[Row]:
+    rows = []
+    for users in options.users:
+        async with running(granted=LONG) as system:
+            rows += await phases.first(system, users)
+            rows += await phases.restart(system, users, options.looks_back)
+    for users in options.users:
+        rows += await _refreshing(options, users)
+    async with running(granted=LONG) as system:
+        rows += await latency.created(system, 50, 20)
+        rows += await latency.edited(system, 20, 20)
+    return rows
+
+
+async def _refreshing(options: Options, users: int) -> list[Row]:
+    async with running(granted=options.granted) as system:
+        await system.load(range(users))
+        await system.registered(users, within=LOADED_WITHIN)
+        rows = await phases.steady(system, users, options.granted, options.steady, settle=options.granted)
+        if users == options.outage_users:
+            more, series = await phases.outage(system, users, options.away, Faults())
+            rows += more
+            _draw(options, series, options.away)
+        return rows
+
+
+def _draw(options: Options, series: list[Sample], away: float) -> None:
+    if options.plot is not None:
+        options.plot.write_text(plot.outage(series, away))

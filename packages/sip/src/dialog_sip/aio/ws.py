@@ -39,7 +39,7 @@ from dialog_sip.aio.handshake import (
 from dialog_sip.aio.tcp import StreamListener, open_stream, verify_peer
 from dialog_sip.aio.tls import TlsOptions, client_context, server_context, tls_error, verify_web_host
 from dialog_sip.framer import PING, PONG
-from dialog_sip.parser import MAX_MESSAGE
+from dialog_sip.limits import MAX_MESSAGE
 from dialog_sip.uri import SipUri
 
 OPEN_WITHIN: Final = 10.0

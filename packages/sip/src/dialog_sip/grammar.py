@@ -27,8 +27,10 @@ _ELEMENTS = {
     for separator in (",", ";")
 }
 _PLAIN_PARAM = re.compile(r"(?:^|;)([^;=]+)(=?)([^;]*)")
-_TO_ESCAPE = re.compile(r'[\\"\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_NEEDS_ESCAPE = re.compile(r'[\\"\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
+_ESCAPES = str.maketrans({chr(code): f"\\{chr(code)}" for code in (*range(0x20), 0x7F, 0x22, 0x5C) if code != 0x09})
+# What stands between the backslashes that escape; findall() is several times faster than sub().
+_UNESCAPED = re.compile(r"\\?(.[^\\]*)", re.DOTALL)
 
 
 def is_token(text: str) -> bool:
@@ -40,7 +42,7 @@ def quote(text: str) -> str:
     """Return ``text`` as a ``quoted-string``. Raises :class:`LocalProtocolError` on a line break."""
     if "\r" in text or "\n" in text:
         raise LocalProtocolError("a quoted string cannot hold a line break")
-    return '"' + _TO_ESCAPE.sub(r"\\\g<0>", text) + '"'
+    return f'"{text.translate(_ESCAPES) if _NEEDS_ESCAPE.search(text) else text}"'
 
 
 def unquote(text: str) -> str:
@@ -48,7 +50,7 @@ def unquote(text: str) -> str:
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':
         return text
     inner = text[1:-1]
-    return _ESCAPED.sub(r"\1", inner) if "\\" in inner else inner
+    return "".join(_UNESCAPED.findall(inner)) if "\\" in inner else inner
 
 
 def readable(text: str) -> str:

@@ -10,7 +10,9 @@ MAX_MESSAGE = 65535
 MAX_VALUES = 512
 """Values of one list header, such as Via, over all its lines."""
 MAX_PARAMS = 128
-"""Parameters of one value or one URI."""
+"""Parameters of one value or one URI, and headers of one URI."""
+MAX_URI = 8192
+"""Characters of a URI, wherever it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Limits:
     """Header lines, folded ones as one: 513."""
     header: int = 16384
     """Characters of one header line, unfolded or not: 513."""
-    uri: int = 8192
+    uri: int = MAX_URI
     """Characters of the Request-URI: 414 (RFC 3261 section 21.4.12)."""
     body: int = MAX_MESSAGE
     """Bytes of the body: 413 (RFC 3261 section 21.4.11)."""

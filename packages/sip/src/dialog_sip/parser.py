@@ -43,8 +43,10 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Res
     keys = [KEYS.get(line.partition(":")[0]) for line in lines]
     fault = ""
     if None in keys:
-        start, *lines = _FOLDED.split(text)
+        folded, *lines = _FOLDED.split(text)
         keys, lines, fault = _unusual(lines, limits)
+        if folded != start:
+            fault = "start line is folded"
     message = _start_line(start, Headers().adopt(cast("list[str]", keys), lines))
     if not end or size > limits.message or len(text) > limits.header or len(lines) > limits.headers:
         _check_size(message, lines, size, limits, closed=bool(end))

@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 
 from dialog_sip.errors import RemoteProtocolError
 from dialog_sip.grammar import NO_PARAMS, Params, format_params, parse_host_port, parse_params, parse_uint
+from dialog_sip.limits import MAX_PARAMS, MAX_URI
 
 DEFAULT_PORTS = {"sip": 5060, "sips": 5061}
 """Port where neither URI nor DNS names one (RFC 3261 section 19.1.2)."""
@@ -51,7 +52,10 @@ class SipUri(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> SipUri:
-        """Read a URI. Raises :class:`RemoteProtocolError`, with status 416 for a scheme that is not SIP's."""
+        """Read a URI. Raises :class:`RemoteProtocolError`, with status 416 for a scheme that is not SIP's.
+
+        A URI longer than ``MAX_URI`` is none, with status 414.
+        """
         return _parse_cached(text) if len(text) <= _CACHED else _parse(text)
 
     @property
@@ -131,7 +135,7 @@ def escape_user(text: str) -> str:
 
 
 def _parse(text: str) -> SipUri:
-    common = _COMMON.fullmatch(text)
+    common = _COMMON.fullmatch(text) if len(text) <= MAX_URI else None
     if common is not None:
         scheme, user, host, port, params = common.groups()
         number = None if port is None else parse_uint(port, 65535, "port")
@@ -146,6 +150,8 @@ _parse_cached = lru_cache(maxsize=4096)(_parse)
 
 
 def _parse_unusual(text: str) -> SipUri:
+    if len(text) > MAX_URI:
+        raise RemoteProtocolError("a URI is too long", status=414, reason="Request-URI Too Long")
     if _NOT_IN_URI.search(text):
         raise RemoteProtocolError("a URI holds a character that it may not")
     scheme, colon, rest = text.partition(":")
@@ -171,6 +177,8 @@ def _parse_sip(scheme: str, rest: str) -> SipUri:
             raise RemoteProtocolError("user part of a URI is empty or holds an @")
         password = secret if colon else None
     tail, _, headers = tail.partition("?")
+    if headers.count("&") > MAX_PARAMS:
+        raise RemoteProtocolError("a URI has too many headers")
     hostport, _, params = tail.partition(";")
     host, port = parse_host_port(hostport)
     return SipUri(scheme, user, host, port, _params(params), headers, password)

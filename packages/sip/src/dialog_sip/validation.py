@@ -18,12 +18,14 @@ from dialog_sip.capabilities import KNOWN_METHODS, Capabilities, covers
 from dialog_sip.errors import Layer, RemoteProtocolError
 from dialog_sip.grammar import is_token
 from dialog_sip.headers import Headers
-from dialog_sip.limits import DEFAULT_LIMITS, Limits
+from dialog_sip.limits import DEFAULT_LIMITS, MAX_MESSAGE, Limits
 from dialog_sip.message import Request, Response
 from dialog_sip.parser import parse_message
 from dialog_sip.status import PHRASES
 from dialog_sip.values import MediaType, NameAddr
 
+_ROOM: Final = 512
+"""Bytes for the start line, Content-Length and what a transport adds."""
 _SINGLE: Final = ("Call-ID", "CSeq", "From", "To", "Max-Forwards", "Content-Type", "Date", "Expires")
 """Headers that stand once (RFC 3261 section 7.3.1)."""
 _DATE = re.compile(
@@ -102,7 +104,10 @@ def check_route_back(response: Response) -> None:
 
 
 def refusal(request: Request, error: RemoteProtocolError) -> Refusal | Drop:
-    """Return the answer to a request that is refused. Dropped are an ACK (section 17.1.1.3) and what has no Via."""
+    """Return the answer to a request that is refused.
+
+    Dropped are an ACK (section 17.1.1.3), what has no Via, and what is too large for its lines to be sent back.
+    """
     headers = request.headers
     if request.method == "ACK" or "Via" not in headers:
         return Drop(error)
@@ -112,6 +117,8 @@ def refusal(request: Request, error: RemoteProtocolError) -> Refusal | Drop:
     _add_to(answer, headers)
     for name, value in error.headers:
         answer.add(name, value)
+    if len(answer.encode()) > MAX_MESSAGE - _ROOM:
+        return Drop(error)
     return Refusal(Response(error.status, error.reason, answer), error)
 
 

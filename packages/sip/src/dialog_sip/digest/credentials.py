@@ -15,7 +15,8 @@ _SCHEME = "digest "
 _MASKED = re.compile(
     rb"^((?:proxy-)?authorization[ \t]*:[ \t]*)[^\r\n]*(?:\r\n[ \t][^\r\n]*)*", re.IGNORECASE | re.MULTILINE
 )
-_URI_PASSWORD = re.compile(rb"(sips?:[^\s:@<>;]{1,256}):[^\s@<>;]{1,256}@", re.IGNORECASE)
+# Looked for once in each run of characters between delimiters: what comes before the first "sip:" is never tried again.
+_URI_PASSWORD = re.compile(rb"(?<![^\s@<>;])((?>[^\s@<>;]*?[sS][iI][pP][sS]?:)[^\s:@<>;]++):[^\s@<>;]++@")
 _NC = re.compile(r"[0-9A-Fa-f]{8}")
 _REQUIRED = ("username", "realm", "nonce", "uri", "response")
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from dialog_sandbox.pbx import Accounts, Pbx, PbxOptions
+from dialog_sandbox.pbx import Accounts, Pbx, PbxOptions, memory
+from dialog_sandbox.pbx.dialing import Order
 from dialog_sandbox.phone import Phone
 from dialog_sip import NameAddr, Request
 from dialog_sip.sip_dialog import initial_request
@@ -78,3 +81,24 @@ async def test_a_phone_may_call_itself(phone: Phone) -> None:
     await call.audio.wait_tone(500)
     await taken.hangup()
     assert await call.ended() == 200
+
+
+async def test_bindings_of_udp_peers_outlive_the_pbx(tmp_path: Path) -> None:
+    file = tmp_path / "bindings.json"
+    options = PbxOptions(Accounts(SecretStr(PASSWORD)), port=0, memory=file)
+    async with Pbx(options) as first, Phone("434", PASSWORD, first.address) as callee:
+        await callee.register()
+        await first.close()
+        assert [kept.user for kept in memory.read(file)] == ["434"]
+        async with Pbx(replace(options, port=first.address[1])) as second:
+            assert list(second.bindings()["434"][0]) == ["contact", "expires", "transport"]
+            await second.call(Order("tone", "434"))
+            call = await callee.wait_call()
+            call.reject(486)
+
+
+@pytest.mark.parametrize("text", ["", "{", "7", '[{"user": "434"}]', "[1]"])
+async def test_a_memory_that_is_not_whole_is_empty(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "bindings.json"
+    file.write_text(text)
+    assert memory.read(file) == []

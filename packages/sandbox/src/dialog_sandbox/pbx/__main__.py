@@ -84,6 +84,7 @@ def main(
     expires: Annotated[int, typer.Option(min=1, help="longest Expires that is granted, in seconds")] = 3600,
     min_expires: Annotated[int, typer.Option(min=0, help="shorter ones are answered 423")] = 0,
     digest: Annotated[list[Algorithm] | None, typer.Option(help="algorithms of challenges; MD5 if left out")] = None,
+    memory: Annotated[Path | None, typer.Option(help="file that keeps bindings over a restart")] = None,
     phones: Annotated[bool, typer.Option(help="bring the phones echo, tone, busy, reject and silent")] = True,
 ) -> None:
     """Run the sandbox PBX until told to stop."""
@@ -101,6 +102,7 @@ def main(
             minimum=min_expires,
             algorithms=tuple(digest or (Algorithm.MD5,)),
             phones=phones,
+            memory=memory,
         )
         asyncio.run(_serve(options, _address(http, "--http")))
     except (SandboxError, SipError, RegistrationRefusedError) as error:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 
 from dialog_sip import RemoteProtocolError, Request
-from dialog_sip.aio import Endpoint, Flow, FlowError, ServerRequest, TraceHook
+from dialog_sip.aio import Endpoint, Flow, FlowError, Listener, ServerRequest, TraceHook
+from dialog_sip.aio.udp import UdpListener
 from dialog_sip.digest import Algorithm
 from pydantic import SecretStr
 
 from dialog_sandbox.errors import SandboxError
+from dialog_sandbox.pbx import memory
 from dialog_sandbox.pbx.accounts import Accounts
 from dialog_sandbox.pbx.dialing import Dialer, Order
-from dialog_sandbox.pbx.location import Location
+from dialog_sandbox.pbx.location import Bound, Location
+from dialog_sandbox.pbx.memory import Remembered
 from dialog_sandbox.pbx.phones import BUILT_IN
 from dialog_sandbox.pbx.proxy import Proxy
 from dialog_sandbox.pbx.registrar import Registrar
 from dialog_sandbox.phone.phone import Phone
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, MESSAGE, NOTIFY, REFER, PRACK"
+OK = 200
 PORT_ATTEMPTS = 20
 """Free UDP ports that are tried until their TCP twin is free as well."""
 PHONE_EXPIRES = 3600
+REMEMBERS_AFTER = 0.05
+"""Seconds from a change of the bindings until it is in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,8 @@ class PbxOptions:
     """Of digest challenges, the preferred one first."""
     phones: bool = True
     """Bring the built-in phones."""
+    memory: Path | None = None
+    """A file that keeps the bindings of UDP peers over a restart."""
     ws_port: int | None = None
     """Take websockets (RFC 7118) at this port as well; 0 takes a free one."""
 
@@ -64,6 +74,8 @@ class Pbx:
         )
         self._endpoint: Endpoint | None = None
         self._proxy: Proxy | None = None
+        self._udp: Listener | None = None
+        self._writing: asyncio.TimerHandle | None = None
         self._phones: dict[str, Phone] = {}
         self.dialer = Dialer()
         """Calls of its phones."""
@@ -94,6 +106,7 @@ class Pbx:
         """Listen and register the phones. Raises :class:`FlowError` where the port is taken."""
         self._endpoint = Endpoint(self._receive, on_stray_ack=self._receive_ack, on_flow=self._watch, trace=self._trace)
         self.address = await self._listen(self._endpoint)
+        self._recall()
         if self._options.ws_port is not None:
             listener = await self._endpoint.listen("ws", self._options.host, self._options.ws_port)
             self.ws_address = listener.address
@@ -103,6 +116,8 @@ class Pbx:
 
     async def close(self) -> None:
         """Hang up, unregister the phones and close."""
+        if self._writing is not None:
+            self._remember()
         await self.dialer.close()
         await asyncio.gather(*(phone.close() for phone in self._phones.values()))
         self._phones.clear()
@@ -139,8 +154,42 @@ class Pbx:
                 if wanted or attempt == PORT_ATTEMPTS - 1:
                     raise
                 continue
+            self._udp = udp
             return udp.address
         raise FlowError("no free port")
+
+    def _recall(self) -> None:
+        """Take the bindings of a PBX that was here before."""
+        if self._options.memory is None or not isinstance(self._udp, UdpListener):
+            return
+        ahead = self._now() - time.time()
+        for kept in memory.read(self._options.memory):
+            flow = self._udp.flow_to((kept.host, kept.port))
+            bound: Bound[Flow] = Bound(kept.uri, flow, kept.expires_at + ahead, kept.call_id, kept.cseq)
+            self._location.bind(kept.user, bound, self._now())
+
+    def _remember_soon(self) -> None:
+        """Write the bindings once for many that come together."""
+        if self._options.memory is not None and self._writing is None:
+            self._writing = asyncio.get_running_loop().call_later(REMEMBERS_AFTER, self._remember)
+
+    def _remember(self) -> None:
+        """Write the bindings for a PBX that comes after."""
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
+        if self._options.memory is None:
+            return
+        ahead = self._now() - time.time()
+        memory.write(
+            self._options.memory,
+            (
+                Remembered(user, bound.uri, *bound.flow.remote, bound.expires_at - ahead, bound.call_id, bound.cseq)
+                for user, found in self._location.items(self._now())
+                for bound in found
+                if bound.flow.transport == "udp" and user not in self._phones
+            ),
+        )
 
     async def _open_phones(self) -> None:
         for built_in in BUILT_IN:
@@ -181,7 +230,10 @@ class Pbx:
         elif request.to.tag is not None:
             self._proxy.forward_in_dialog(server)
         elif request.method == "REGISTER":
-            server.send(self._registrar.register(request, server.flow, self._now()))
+            response = self._registrar.register(request, server.flow, self._now())
+            server.send(response)
+            if response.code == OK:
+                self._remember_soon()
         elif request.method == "OPTIONS" and not request.request_uri.username:
             server.respond(200, headers=[("Allow", ALLOW)])
         else:

@@ -48,8 +48,12 @@ def service(kind: Kind, number: int, conf: Path, http_port: int, env: Mapping[st
     return Part(name, argv, f"http://{http}/readyz", kind.needs, env)
 
 
-def pbx(sip_port: int, http_port: int, password: str) -> Part:
-    """Return the sandbox PBX; the password comes in its environment, not on its command line."""
+def pbx(sip_port: int, http_port: int, password: str, memory: Path) -> Part:
+    """Return the sandbox PBX; the password comes in its environment, not on its command line.
+
+    ``memory`` keeps its bindings: registrars go on with what they were granted before a restart.
+    """
     http = f"127.0.0.1:{http_port}"
-    argv = (sys.executable, "-m", "dialog_sandbox.pbx", "--sip", f"127.0.0.1:{sip_port}", "--http", http)
+    sip = f"127.0.0.1:{sip_port}"
+    argv = (sys.executable, "-m", "dialog_sandbox.pbx", "--sip", sip, "--http", http, "--memory", str(memory))
     return Part("pbx", argv, f"http://{http}/bindings", env={"SIP_PASSWORD": password})

@@ -100,6 +100,15 @@ class Stack:
         """Return where the output of a part goes."""
         return self._supervisors[name].server.log
 
+    def pages(self) -> dict[str, str]:
+        """Return where each service has its pages (``/healthz``, ``/metrics``...), by name."""
+        servers = {name: it.server for name, it in self._supervisors.items()}
+        return {
+            name: server.part.ready.rpartition("/")[0]
+            for name, server in servers.items()
+            if isinstance(server, Service)
+        }
+
     def kill(self, name: str) -> None:
         """Kill one part as a crash would; it comes back by itself."""
         self._supervisors[name].server.kill()
@@ -211,7 +220,7 @@ class Stack:
         found = []
         if "pbx" in parts:
             self._pbx_http = self._book.take()
-            found.append(pbx(self.ports.sip, self._pbx_http, self.sip_password))
+            found.append(pbx(self.ports.sip, self._pbx_http, self.sip_password, self.state / "pbx-bindings.json"))
         for kind in KINDS:
             count = self.options.scale.get(kind.name, 1) if kind.name in parts else 0
             found += [self._service(kind, number) for number in range(1, count + 1)]

@@ -148,7 +148,9 @@ def _lifetime(text: str) -> int:
     power = text.removeprefix("2^")
     if not power.isdigit() or not power.isascii() or len(power) > 15:
         raise SdpError("the lifetime of a key is no number")
-    value = 1 << int(power) if text.startswith("2^") and int(power) <= MAX_LIFETIME_BITS else int(power)
+    value = int(power)
+    if text.startswith("2^"):
+        value = 1 << min(value, MAX_LIFETIME_BITS + 1)
     if not 0 < value <= 1 << MAX_LIFETIME_BITS:
         raise SdpError("the lifetime of a key is out of range")
     return value

@@ -176,8 +176,8 @@ class InviteGuard:
 
     def glare(self, now: float, chance: float) -> None:
         """Take a 491 to ours; ``chance`` is a random number from 0 to 1."""
-        self.apply(GuardEvent.GLARE)
-        self.timer = now + glare_delay(owner=self._owner, chance=chance)
+        if self.apply(GuardEvent.GLARE) is GuardState.WAITING:
+            self.timer = now + glare_delay(owner=self._owner, chance=chance)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due: in the state ``DUE`` after it, send ours again if it is still wanted."""

@@ -62,7 +62,7 @@ async def build(service: Service) -> None:
         service.clock.monotonic,
     )
     attempts = Attempts(engine, leases.may_send)
-    pump = Pump(engine, attempts, flows, flows, meters, user_agent=_user_agent(), now=service.clock.monotonic)
+    pump = Pump(engine, attempts, flows, flows, meters, now=service.clock.monotonic)
     edge = Edge(
         service.instance,
         _user_agent(),
@@ -126,7 +126,9 @@ def _engine(service: Service, rng: Random) -> Engine:
     register, config = service.settings.sip.register_, service.settings.sip.registrar
     return Engine(
         RegistrationSettings(
-            expires=round(register.expires.total_seconds()), interval=register.interval.total_seconds()
+            expires=round(register.expires.total_seconds()),
+            interval=register.interval.total_seconds(),
+            user_agent=_user_agent(),
         ),
         Pacer[Server, Entry](config.max_in_flight, config.max_in_flight_per_server),
         lambda: _moment(service.clock),

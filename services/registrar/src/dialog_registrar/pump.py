@@ -66,7 +66,6 @@ class Pump:
         flows: Flows,
         meters: Meters,
         *,
-        user_agent: str,
         now: Callable[[], float],
     ) -> None:
         self._engine = engine
@@ -74,7 +73,6 @@ class Pump:
         self._sip = sip
         self._flows = flows
         self._meters = meters
-        self._user_agent = user_agent
         self._now = now
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -140,7 +138,6 @@ class Pump:
                 return
 
     def _send(self, attempt: Attempt, request: Request) -> None:
-        request.headers.set("User-Agent", self._user_agent)
         self._meters.register_sent()
         try:
             self._sip.send(attempt.entry.server, request, _Register(self, attempt))

@@ -121,10 +121,11 @@ class StatusPublisher:
         future.add_done_callback(lambda done: self._committed(partition, done))
 
     def _messages(self, partition: int) -> list[Message]:
-        taken = _take(self._engine.changed, partition, AT_A_TIME)
-        taken += _take(self._engine.renewed, partition, AT_A_TIME - len(taken))
         moment = self._engine.moment()
-        made = (self._message(aor, entry, moment) for aor, entry in taken)
+        changed = _take(self._engine.changed, partition, AT_A_TIME)
+        renewed = _take(self._engine.renewed, partition, AT_A_TIME - len(changed))
+        made = [self._message(aor, entry, moment) for aor, entry in changed]
+        made += [self._renewal(aor, entry, moment) for aor, entry in renewed]
         return [message for message in made if message is not None]
 
     def _message(self, aor: str, entry: Entry | None, moment: Moment) -> Message | None:
@@ -135,10 +136,17 @@ class StatusPublisher:
             return None
         entry.published = current
         status = status_of(entry, self._engine.instance, moment)
+        _log_status(status)
         if status.state is RegistrationState.REGISTERED and not status.reason:
             entry.told = status.contact
-        _log_status(status)
         return self._publisher.message(REGISTRATIONS, aor, status)
+
+    def _renewal(self, aor: str, entry: Entry | None, moment: Moment) -> Message | None:
+        if entry is None or entry.told is None:
+            # It has changed since, and is told of with what changed.
+            return None
+        entry.published = None
+        return self._publisher.message(REGISTRATIONS, aor, status_of(entry, self._engine.instance, moment))
 
     def _committed(self, partition: int, future: asyncio.Future[bool]) -> None:
         if self._under_way.get(partition) is future:

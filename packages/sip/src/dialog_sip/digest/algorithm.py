@@ -16,19 +16,16 @@ class Algorithm(Enum):
     MD5 = "MD5"
     MD5_SESS = "MD5-sess"
 
-    @property
-    def is_session(self) -> bool:
+    def __init__(self, wire: str) -> None:
+        # Kept, not computed: a digest of a REGISTER asks for them five times.
+        self._hash_name = wire.removesuffix("-sess")
+        self.is_session = self._hash_name != wire
         """Whether nonce and cnonce go into the secret (RFC 7616 section 3.4.2)."""
-        return self.value.endswith("-sess")
 
     @property
     def strength(self) -> int:
         """Higher is better; ``-sess`` is as strong as its hash."""
         return _STRENGTHS[self._hash_name]
-
-    @property
-    def _hash_name(self) -> str:
-        return self.value.removesuffix("-sess")
 
     def hash(self, data: str | bytes) -> str:
         """Return the hexadecimal digest of text in UTF-8, or of bytes."""

@@ -29,6 +29,8 @@ MAX_REALMS = 8
 MAX_STALE = 3
 """Fresh nonces in a row that a server may call stale on their first use; then it is broken."""
 
+_CREDENTIALS = ("Authorization", "Proxy-Authorization")
+
 
 class Outcome(Enum):
     """What a 401 or 407 asks for."""
@@ -124,11 +126,12 @@ class DigestClient:
 
     def authorize(self, request: Request, password: str) -> bool:
         """Put credentials for every known challenge into ``request``; False where none is known yet."""
-        request.headers.remove("Authorization")
-        request.headers.remove("Proxy-Authorization")
+        for name in _CREDENTIALS:
+            if name in request.headers:
+                request.headers.remove(name)
         for nonce in self._nonces.values():
             nonce.uses += 1
-            name = "Proxy-Authorization" if nonce.challenge.proxy else "Authorization"
+            name = _CREDENTIALS[nonce.challenge.proxy]
             request.headers.add(name, str(self._answer(nonce, request, password)))
         return bool(self._nonces)
 

@@ -13,6 +13,8 @@ from dialog_sip.values import NameAddr, parse_seconds
 _MAY_PASS = frozenset({408, 423, 429, 430, 480, 482, 491, 494, 600})
 """Failures below 500, and one above, that are as likely to be gone the next time."""
 
+_TELLS_MORE = ("Service-Route", "Path", "Flow-Timer", "Require")
+
 
 def event_of_failure(code: int) -> RegistrationEvent:
     """Return what a final answer other than 2xx is, unless it tells how to do better."""
@@ -37,6 +39,21 @@ def granted_expires(response: Response, contact: str, requested: int, dropped: C
     if granted is None:
         granted = response.expires
     return requested if granted is None else granted
+
+
+def plain_grant(response: Response, contact: str) -> int | None:
+    """Return the grant of a 2xx that says nothing but that our Contact is bound, as nearly all do; None for others."""
+    headers = response.headers
+    for name in _TELLS_MORE:
+        if name in headers:
+            return None
+    values = headers.get_all("Contact")
+    if len(values) != 1:
+        return None
+    uri, found, seconds = values[0].partition(">;expires=")
+    if not found or uri[:1] != "<" or uri[1:] != contact or not seconds.isdecimal():
+        return None
+    return parse_seconds(seconds)
 
 
 def _find(contacts: Sequence[NameAddr], contact: str, dropped: Collection[str]) -> NameAddr | None:

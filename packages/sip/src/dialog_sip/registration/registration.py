@@ -154,6 +154,7 @@ class Registration:
             instance=self._settings.instance if self._outbound else None,
             reg_id=self._settings.reg_id,
             also=self._also,
+            user_agent=self._settings.user_agent,
         )
 
     def next_cseq(self, now: float) -> int | None:
@@ -199,10 +200,13 @@ class Registration:
     def _judge_success(self, response: Response) -> tuple[RegistrationEvent, str]:
         if self._state in {RegistrationState.UNREGISTERING, RegistrationState.RESTARTING}:
             return RegistrationEvent.ACCEPTED, ""
+        sent = self._limit.last or 0.0
+        if not self._also and (plain := answer.plain_grant(response, self.contact)):
+            self._pending = Binding(plain, sent, sent + plain)
+            return RegistrationEvent.ACCEPTED, ""
         granted = self._granted(response)
         if not granted:
             return RegistrationEvent.FAILED, "the PBX accepted the REGISTER but holds no binding of ours"
-        sent = self._limit.last or 0.0
         self._pending = Binding(
             granted,
             sent,

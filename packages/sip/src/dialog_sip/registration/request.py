@@ -5,11 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 
-from dialog_sip.headers import HeaderValue
+from dialog_sip.errors import LocalProtocolError
+from dialog_sip.headers import Headers
 from dialog_sip.message import Request
 from dialog_sip.registration.settings import Account
 
-_MAX_FORWARDS = "70"
+_KEYS = ("max-forwards", "from", "to", "call-id", "cseq", "expires", "supported", "content-length")
 
 
 def build_register(
@@ -24,6 +25,7 @@ def build_register(
     instance: str | None = None,
     reg_id: int = 1,
     also: Iterable[str] = (),
+    user_agent: str = "",
 ) -> Request:
     """Build a REGISTER without Via.
 
@@ -32,20 +34,28 @@ def build_register(
     """
     # The tag need not change (RFC 3261 section 10.2 asks for the same Call-ID), and a stable one reads well in traces.
     tag = f"{zlib.crc32(call_id.encode()):08x}"
-    # Written by hand, not by way of NameAddr: this runs once for each refresh of each mapping.
-    items: list[tuple[str, HeaderValue]] = [
-        ("Max-Forwards", _MAX_FORWARDS),
-        ("From", f"<{account.aor}>;tag={tag}"),
-        ("To", f"<{account.aor}>"),
-        ("Call-ID", call_id),
-        ("CSeq", f"{cseq} REGISTER"),
-        ("Contact", f"<{contact}>;expires={expires}" + ("" if instance is None else _outbound(instance, reg_id))),
-        *[("Contact", f"<{uri}>;expires={expires}") for uri in also],
-        *[("Contact", f"<{uri}>;expires=0") for uri in drop],
-        ("Expires", str(expires)),
-        ("Supported", "path" if instance is None else "path, outbound"),
+    outbound = "" if instance is None else _outbound(instance, reg_id)
+    # Lines written by hand, not by way of NameAddr and Headers.add: this runs once for each refresh of each mapping.
+    keys = list(_KEYS)
+    lines = [
+        "Max-Forwards: 70",
+        f"From: <{account.aor}>;tag={tag}",
+        f"To: <{account.aor}>",
+        f"Call-ID: {call_id}",
+        f"CSeq: {cseq} REGISTER",
+        f"Expires: {expires}",
+        "Supported: path, outbound" if outbound else "Supported: path",
+        "Content-Length: 0",
+        f"Contact: <{contact}>;expires={expires}{outbound}",
+        *[f"Contact: <{uri}>;expires={expires}" for uri in also],
+        *[f"Contact: <{uri}>;expires=0" for uri in drop],
     ]
-    return Request("REGISTER", target, items)
+    keys += ["contact"] * (len(lines) - len(keys))
+    if user_agent:
+        keys.append("user-agent")
+        lines.append(f"User-Agent: {user_agent}")
+    _check("".join(lines))
+    return Request("REGISTER", target, Headers().adopt(keys, lines))
 
 
 def build_query(account: Account, *, call_id: str, cseq: int) -> Request:
@@ -54,6 +64,11 @@ def build_query(account: Account, *, call_id: str, cseq: int) -> Request:
     for name in ("Contact", "Expires"):
         request.headers.remove(name)
     return request
+
+
+def _check(text: str) -> None:
+    if "\r" in text or "\n" in text:
+        raise LocalProtocolError("what goes into a REGISTER holds a line break")
 
 
 def _outbound(instance: str, reg_id: int) -> str:

@@ -35,6 +35,8 @@ class RegistrationSettings:
     """A PBX that says more is tried again after this."""
     instance: str | None = None
     """``urn:uuid:...``: registers with outbound (RFC 5626 section 4.1)."""
+    user_agent: str = ""
+    """What User-Agent says; empty: there is none."""
     reg_id: int = 1
     """Which of the flows of one instance this is (RFC 5626 section 4.2); each is a registration of its own."""
     remember_minimum: float = 86_400

@@ -85,7 +85,8 @@ class Server:
             case "GET", "/series":
                 return [astuple(sample) for sample in self._series]
             case "GET", "/users":
-                return {name.decode(errors="replace"): _told(user) for name, user in self.registrar.users.items()}
+                now = time.monotonic()
+                return {name.decode(errors="replace"): _told(user, now) for name, user in self.registrar.users.items()}
             case "GET", "/lapses":
                 return self._lapses()
             case "POST", "/faults":
@@ -119,11 +120,11 @@ class Server:
             await asyncio.sleep(SAMPLE_EVERY)
 
 
-def _told(user: User) -> dict[str, Any]:
+def _told(user: User, now: float) -> dict[str, Any]:
     return {
         "contact": user.contact.decode(errors="replace"),
         "call_id": user.call_id.decode(errors="replace"),
         "cseq": user.cseq,
-        "bound": user.expires_at is not None,
+        "bound": user.expires_at is not None and user.expires_at > now,
         "bound_at": user.bound_at,
     }

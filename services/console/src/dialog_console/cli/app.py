@@ -21,6 +21,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("dead-letters", "dialog_console.cli.dead_letters"),
     ("test", "dialog_console.cli.test"),
     ("bench", "dialog_console.cli.bench"),
+    ("chaos", "dialog_console.cli.chaos"),
     ("doctor", "dialog_console.cli.doctor"),
 )
 """Name -> module, in the order of the help."""

@@ -63,6 +63,22 @@ def test_an_old_mapping_that_goes_does_not_take_the_new_one_along() -> None:
     assert board.users[434]["aor"] == "434@new"
 
 
+def test_of_two_mappings_one_stays_when_the_other_goes() -> None:
+    board = Board()
+    board.mapping("434@pbx", mapping("434@pbx"))
+    board.mapping("522@pbx", mapping("522@pbx"))
+    (message,) = board.mapping("522@pbx", None)
+    assert message["user"]["aor"] == "434@pbx"
+
+
+def test_a_mapping_that_changes_hands_leaves_who_had_it() -> None:
+    board = Board()
+    board.mapping("434@pbx", mapping())
+    before, now = board.mapping("434@pbx", mapping(peer_id=435))
+    assert (before["user"]["user_id"], before["user"]["aor"]) == (434, None)
+    assert (now["user"]["user_id"], now["user"]["aor"]) == (435, "434@pbx")
+
+
 def test_a_deleted_user_goes() -> None:
     board = Board()
     board.user(UserCreated(user_id=434))

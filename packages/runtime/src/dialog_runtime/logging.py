@@ -43,6 +43,12 @@ def configure(service: str, instance: str, level: str = "info", stream: TextIO |
     _quieten(handler, level)
 
 
+def silence() -> None:
+    """Log nothing: for a command, which says itself in one line what went wrong, and whose output may be JSON."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
 def bound(**ids: object) -> AbstractContextManager[None]:
     """Let every line within carry ``ids``, such as ``call_id`` and ``aor``."""
     return structlog.contextvars.bound_contextvars(**ids)

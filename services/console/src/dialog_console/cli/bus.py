@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -80,9 +79,10 @@ async def joined(kafka: Kafka) -> AsyncIterator[KafkaBus]:
     from dialog_runtime.bus.errors import BusTimeoutError
     from dialog_runtime.bus.kafka import KafkaBus
     from dialog_runtime.bus.topics import ensure_topics
+    from dialog_runtime.logging import silence
     from dialog_runtime.supervise import Supervisor
 
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    silence()
     supervisor = Supervisor()
     bus = KafkaBus(kafka, service="cli", instance=f"cli-{os.getpid()}-{secrets.token_hex(3)}", supervisor=supervisor)
     try:

@@ -62,13 +62,13 @@ class Board:
 
     def mapping(self, aor: str, event: Event | None) -> list[Message]:
         """Take a record of topic ``sip.mappings``: which AOR a user has."""
-        if isinstance(event, MappingUpserted) and event.peer_type is PeerType.USER:
-            self.aors[aor] = event.peer_id
-            return self._user(event.peer_id, aor=aor)
-        user_id = self.aors.pop(aor, None)
-        if user_id is None or user_id not in self.users or self.users[user_id].get("aor") != aor:
-            return []
-        return self._user(user_id, aor=None)
+        owner = event.peer_id if isinstance(event, MappingUpserted) and event.peer_type is PeerType.USER else None
+        before = self.aors.pop(aor, None)
+        messages = self._left(before, aor) if before != owner else []
+        if owner is not None:
+            self.aors[aor] = owner
+            messages += self._user(owner, aor=aor)
+        return messages
 
     def registration(self, aor: str, status: RegistrationStatus | None) -> list[Message]:
         """Take a record of topic ``sip.registrations``."""
@@ -127,6 +127,12 @@ class Board:
         return [
             beat.model_dump(mode="json") | {"alive": now - beat.at < SILENT_AFTER} for beat in self.instances.values()
         ]
+
+    def _left(self, user_id: int | None, aor: str) -> list[Message]:
+        """Give a user who loses ``aor`` another one of theirs, where there is one."""
+        if user_id not in self.users or self.users[user_id]["aor"] != aor:
+            return []
+        return self._user(user_id, aor=next((other for other, owner in self.aors.items() if owner == user_id), None))
 
     def _user(self, user_id: int, **changes: str | None) -> list[Message]:
         user = self.users.setdefault(user_id, {"user_id": user_id, "name": "", "aor": None})

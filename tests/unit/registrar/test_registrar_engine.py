@@ -315,6 +315,7 @@ def test_a_row_that_becomes_unusable_is_unregistered_and_says_why() -> None:
     rig.pump()
     assert rig.pbx.live("alice", rig.now) == set()
     assert (rig.status().state, rig.status().reason) == (RegistrationState.REJECTED, "sip_port is 0")
+    assert rig.status().mapping_revision == "2"
 
 
 def test_a_row_that_was_never_usable_says_why() -> None:

@@ -14,6 +14,7 @@ A mapping in five steps: :meth:`upsert` (the row), :meth:`password_read` and :me
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from random import Random
 
 from dialog_schemas.registrations import RegistrationStatus
@@ -105,8 +106,7 @@ class Engine:
         if entry is None:
             entry = Entry(unusable(aor, revision), partition, predecessor=predecessor)
             self.holdings.add(entry)
-        entry.rejected = reason
-        entry.gone = False
+        entry.mapping, entry.gone, entry.rejected = replace(entry.mapping, revision=revision), False, reason
         self.settle(entry)
 
     def delete(self, aor: str, partition: int) -> None:

@@ -35,6 +35,7 @@ class WebPeer:
     async def offer(self, codecs: tuple[Codec, ...]) -> str:
         """Return the description of a call with ``codecs``."""
         await self._leg.prepare()
+        await self._leg.gathered()
         said = WebAnswer(self._leg.local, WebSource(self.ssrc, "peer"), codecs)
         return str(said.offer(origin_at("127.0.0.1", 1)))
 

@@ -78,6 +78,7 @@ class RelaySession:
         answer = SipDescription.read(sdp)
         agreement = agree(self._web_codecs, answer.codecs, chooser=answer.codecs)
         self._check_agreement(agreement)
+        await self._gathered()
         await self._use_sip(answer, agreement)
         offer, self._web_offer = self._web_offer, None
         return None if offer is None else self._answer_web(offer)
@@ -86,6 +87,7 @@ class RelaySession:
         """Take the first offer of an incoming call and return the client's."""
         offer = None if sdp is None else SipDescription.read(sdp)
         await self._prepare(None)
+        await self._gathered()
         self._sip_offer = offer
         self._web_codecs = our_offer(None if offer is None else offer.codecs)
         return self._say_to_web(self._web_answer(None if offer is None else offer.ptime).offer(self._origin))
@@ -164,6 +166,11 @@ class RelaySession:
             self._check_open()
         if offer is not None:
             self._forwarder.web.add_candidates(offer.candidates)
+
+    async def _gathered(self) -> None:
+        """Wait for our candidates: the client's description names them, that for the SIP side goes without."""
+        await self._forwarder.web.gathered()
+        self._check_open()
 
     def _start_web(self, theirs: WebDescription, role: Role) -> None:
         if role is Role.OFFERER:

@@ -84,15 +84,20 @@ class WebLeg:
         self._failed = False
 
     async def prepare(self) -> None:
-        """Open sockets for a new generation: the first one, or an ICE restart."""
+        """Begin a new generation: the first one, or an ICE restart; :meth:`gathered` tells when its sockets are there."""
         if self._next is not None:
             await self._stop_connecting()
+            await self._stop_gathering()
             abandoned, self._next = self._next, None
             await abandoned.close()
         self._next = IceGeneration(self._ice, self._media, self._dtls_datagram, self._consent_lost)
-        # Its own task, since a cancelled gathering would leave sockets that nobody knows.
+        # Its own task: servers may take seconds to answer, and a cancelled one would leave sockets that nobody knows.
         self._gathering = asyncio.create_task(self._next.gather())
-        await asyncio.shield(self._gathering)
+
+    async def gathered(self) -> None:
+        """Wait until the candidates of the newest generation are known."""
+        if self._gathering is not None:
+            await asyncio.shield(self._gathering)
 
     @property
     def local(self) -> LocalTransport:
@@ -133,8 +138,7 @@ class WebLeg:
     async def close(self) -> None:
         """End tasks and close sockets. Safe to call twice."""
         self._failed = True
-        if self._gathering is not None:
-            await asyncio.gather(self._gathering, return_exceptions=True)
+        await self._stop_gathering()
         await self._stop_connecting()
         if self._handshake is not None:
             self._handshake.cancel()
@@ -177,6 +181,10 @@ class WebLeg:
         if previous is not None:
             await previous.close()
         return ""
+
+    async def _stop_gathering(self) -> None:
+        if self._gathering is not None:
+            await asyncio.gather(self._gathering, return_exceptions=True)
 
     async def _stop_connecting(self) -> None:
         task, self._connecting = self._connecting, None

@@ -67,6 +67,38 @@ def test_a_stale_nonce_is_answered_again_but_not_for_ever(world: World) -> None:
     assert world.responses_to("bridge-1") == [(403, True)]
 
 
+def test_a_nonce_that_was_taken_is_used_again(world: World) -> None:
+    send(world)
+    world.sip.sent[0].challenge(nonce="n1")
+    world.sip.sent[1].answer(200)
+    send(world, transaction="t2")
+    credentials = world.sip.sent[2].request.headers.get("Proxy-Authorization") or ""
+    assert 'nonce="n1"' in credentials
+    assert "nc=00000002" in credentials
+
+
+def test_a_nonce_that_is_too_old_by_then_costs_a_challenge_and_nothing_more(world: World) -> None:
+    send(world)
+    world.sip.sent[0].challenge(nonce="n1")
+    world.sip.sent[1].answer(200)
+    send(world, transaction="t2")
+    world.sip.sent[2].challenge(nonce="n2")
+    world.sip.sent[3].answer(200)
+    assert world.responses_to("bridge-1") == [(200, False), (200, False)]
+    send(world, transaction="t3")
+    assert 'nonce="n2"' in (world.sip.sent[4].request.headers.get("Proxy-Authorization") or "")
+
+
+def test_credentials_go_to_no_other_server(world: World) -> None:
+    send(world)
+    world.sip.sent[0].challenge(nonce="n1")
+    world.sip.sent[1].answer(200)
+    account = world.accounts.known[0]
+    account.server = account.server._replace(host="192.0.2.9")
+    send(world, transaction="t2")
+    assert world.sip.sent[2].request.headers.get("Proxy-Authorization") is None
+
+
 def test_two_calls_of_one_mapping_do_not_disturb_each_other(world: World) -> None:
     send(world, transaction="t1")
     send(world, transaction="t2")

@@ -20,6 +20,9 @@ accepted    2xx again, from another fork   passed on (RFC 3261 section 13.2.2.4)
 accepted    anything else                  nothing
 ==========  =============================  ==========================================================================
 
+A nonce that a PBX took is used again, with a higher ``nc``, by what the mapping sends next: that is challenged only
+where the nonce is too old by then. The challenge is answered as if there had been no credentials.
+
 *Accepted* ends by age. A request that comes twice (the bus delivers at least once) is known by its transaction and
 dropped.
 """
@@ -37,6 +40,7 @@ from dialog_registrar.edge.context import Edge
 from dialog_registrar.model.accounts import Account
 from dialog_registrar.model.dress import copy_credentials, dress_request, retried
 from dialog_registrar.model.expiring import Expiring
+from dialog_registrar.model.mapping import Server
 from dialog_registrar.ports import ClientTransaction, Failure, FlowDownError
 
 ACCEPTED_FOR = 64.0
@@ -45,6 +49,8 @@ LIMIT = 50_000
 """Transactions that are remembered at a time."""
 MAX_ATTEMPTS = 4
 """Times that one request is sent: plain, with credentials, and again where a nonce was stale."""
+PROVEN_FOR = 300.0
+"""Seconds that a nonce is used again after its last use; PBXs take theirs for half a minute to some minutes."""
 ABANDONED_AFTER = 600.0
 """Seconds after which a transaction without a final response is forgotten; far beyond Timer C (RFC 3261 section
 16.6)."""
@@ -91,6 +97,8 @@ class Outgoing:
     _done: Expiring[str, None] = field(default_factory=lambda: Expiring(ACCEPTED_FOR, LIMIT))
     _invites: Expiring[tuple[str, int], Request] = field(default_factory=lambda: Expiring(ACCEPTED_FOR, LIMIT))
     """Call-ID and CSeq of an INVITE with credentials: its ACK carries the same."""
+    _proven: Expiring[tuple[str, Server], DigestClient] = field(default_factory=lambda: Expiring(PROVEN_FOR, LIMIT))
+    """Nonces that a PBX took from a mapping."""
 
     def __len__(self) -> int:
         return len(self._sent)
@@ -138,7 +146,7 @@ class Outgoing:
         """Forget what is too old; who still waits is told 408."""
         for _, sent in self._sent.expired(now):
             self.answer_locally(sent, 408)
-        for table in (self._done, self._invites):
+        for table in (self._done, self._invites, self._proven):
             for _ in table.expired(now):
                 pass
 
@@ -148,8 +156,16 @@ class Outgoing:
             self._refuse(sent.relay, sent.request, 503, "No connection to the PBX")
             return
         dress_request(sent.request, contact, self.edge.user_agent)
+        self._authorize(sent)
         self._sent.put(sent.relay.transaction, sent, self.edge.now())
         self._send(sent)
+
+    def _authorize(self, sent: _Sent) -> None:
+        """Use a nonce again that the PBX took before, if there is one."""
+        account = sent.account
+        proven = self._proven.get((account.aor, account.server), self.edge.now())
+        if proven is not None and account.password is not None:
+            proven.authorize(sent.request, account.password.get_secret_value())
 
     def _send(self, sent: _Sent) -> None:
         sent.attempts += 1
@@ -179,6 +195,8 @@ class Outgoing:
     def _pass_on(self, sent: _Sent, response: Response) -> None:
         if response.is_final:
             self._finish(sent)
+            if sent.digest is not None:
+                self._proven.put((sent.account.aor, sent.account.server), sent.digest, self.edge.now())
             if response.is_success and sent.request.method == "INVITE":
                 self._accept(sent)
         self.edge.to_bridge(sent.relay.sender, self._response(sent.relay, response))

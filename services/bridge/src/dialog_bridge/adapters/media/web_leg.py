@@ -84,7 +84,7 @@ class WebLeg:
         self._failed = False
 
     async def prepare(self) -> None:
-        """Begin a new generation: the first one, or an ICE restart; :meth:`gathered` tells when its sockets are there."""
+        """Begin a new generation: the first one, or an ICE restart. Its sockets are there when it is gathered."""
         if self._next is not None:
             await self._stop_connecting()
             await self._stop_gathering()

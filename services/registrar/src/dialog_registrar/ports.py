@@ -54,6 +54,23 @@ class ClientTransaction(Protocol):
         """CANCEL an INVITE as soon as that may be done (RFC 3261 section 9.1); nothing where it is answered."""
 
 
+class RegisterTransaction(Protocol):
+    """A REGISTER on its way."""
+
+    def hush(self) -> object:
+        """Send it no more; its answer is still taken."""
+
+    def cancel(self) -> object:
+        """Forget it: nothing is called any more, whatever is answered."""
+
+
+class Registering(Protocol):
+    """The way of REGISTERs."""
+
+    def register(self, server: Server, request: Request, events: ClientEvents) -> RegisterTransaction:
+        """Send a REGISTER; the Via is added. Raises :class:`FlowDownError`."""
+
+
 class ServerTransaction(Protocol):
     """A request that came in and wants an answer. Told apart by identity."""
 

@@ -18,7 +18,7 @@ from dialog_registrar.meters import Meters
 from dialog_registrar.model.attempts import Attempt, Attempts
 from dialog_registrar.model.engine import Engine
 from dialog_registrar.model.mapping import Server
-from dialog_registrar.ports import Failure, FlowDownError, Sip
+from dialog_registrar.ports import Failure, FlowDownError, Registering
 
 SWEEP_EVERY = 5.0
 """Seconds between looks at what is too old."""
@@ -62,7 +62,7 @@ class Pump:
         self,
         engine: Engine,
         attempts: Attempts,
-        sip: Sip,
+        sip: Registering,
         flows: Flows,
         meters: Meters,
         *,
@@ -125,6 +125,7 @@ class Pump:
         self._move_flows()
         self._engine.wake()
         self._send_registers(now)
+        self._attempts.hush_stuck()
         self._keep_deadlines(now)
         for tell in self.news:
             tell()
@@ -140,7 +141,7 @@ class Pump:
     def _send(self, attempt: Attempt, request: Request) -> None:
         self._meters.register_sent()
         try:
-            self._sip.send(attempt.entry.server, request, _Register(self, attempt))
+            attempt.transaction = self._sip.register(attempt.entry.server, request, _Register(self, attempt))
         except FlowDownError:
             self.failed(attempt, Failure.TRANSPORT)
 

@@ -46,6 +46,10 @@ class ExpressRequest:
         self._lane = lane
         self._pending = pending
 
+    def hush(self) -> None:
+        """Send it no more; its answer is still taken."""
+        self._lane.hush(self._pending)
+
     def cancel(self) -> None:
         """Send it no more; no callback comes, whatever is answered. A REGISTER has no CANCEL (RFC 3261 section 9.1)."""
         self._lane.abandon(self._pending)
@@ -85,6 +89,10 @@ class ExpressLane:
         if self._timer is None:
             self._plan_timer()
         return ExpressRequest(self, pending)
+
+    def hush(self, pending: Pending[Flow, _Waiter]) -> None:
+        """Send a request no more (called by :meth:`ExpressRequest.hush`)."""
+        self._transactions.hush(pending)
 
     def abandon(self, pending: Pending[Flow, _Waiter]) -> None:
         """Forget a request (called by :meth:`ExpressRequest.cancel`)."""

@@ -252,7 +252,7 @@ class Registration:
         match action:
             case Action.SEND:
                 allowed = self._limit.next_attempt(now)
-                self.timer = allowed if allowed > now else None
+                self.timer = allowed + self._apart() if allowed > now else None
             case Action.BIND:
                 self._bind()
             case Action.UNBIND:
@@ -261,6 +261,10 @@ class Registration:
                 self._schedule_refresh(now, jitter)
             case Action.BACK_OFF | Action.BACK_OFF_SLOWLY:
                 self._back_off(now, jitter, slowly=action is Action.BACK_OFF_SLOWLY)
+
+    def _apart(self) -> float:
+        """Return how much later than others this one comes: what began together is not held back to one moment."""
+        return timing.spread_by(f"{self.call_id}{self._cseq}", timing.LIMIT_SPREAD)
 
     def _bind(self) -> None:
         self.binding, self._pending = self._pending, None

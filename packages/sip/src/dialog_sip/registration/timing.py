@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 from dialog_sip.registration.settings import RegistrationSettings
 
 LIMIT = 6
@@ -20,13 +22,30 @@ _MARGIN = 0.15
 _LONGEST_MARGIN = 120.0
 _USUAL_MARGIN = 5.0
 _SHORTEST_WAIT = 1.0
+_USUAL_WAIT = 10.0
+_SHORT_MARGIN = 0.3
+_SHORTEST_GRANT = 5.0
+"""What is granted for less is refreshed as if it were for so many seconds, and lapses."""
+_SHORTEST_SPREAD = 2.0
+LIMIT_SPREAD = 4.0
+"""Seconds over which those that the limit holds back together come again."""
 
 
 def refresh_delay(granted: float, interval: float, jitter: float) -> float:
     """Return how long after a grant of so many seconds to refresh: before it ends, and within the interval."""
-    margin = min(max(granted * _MARGIN, min(_USUAL_MARGIN, granted / 2)), _LONGEST_MARGIN)
+    margin = min(max(granted * _MARGIN, min(_USUAL_MARGIN, granted * _SHORT_MARGIN)), _LONGEST_MARGIN)
     latest = min(granted - margin, interval)
+    if latest < _USUAL_WAIT and latest < interval:
+        # A fifth of so little spreads nothing, and what is shorter still cannot be kept up with within the limit.
+        longest = max(latest, _SHORTEST_GRANT)
+        shortest = min(longest - _SHORTEST_SPREAD, LIMIT_PERIOD / (LIMIT - 1))
+        return min(shortest + (longest - shortest) * jitter, interval)
     return latest * (1 - _SPREAD * (1 - jitter))
+
+
+def spread_by(text: str, seconds: float) -> float:
+    """Return a time from 0 to ``seconds`` that is always the same for ``text``, and another for others."""
+    return zlib.crc32(text.encode()) / 2**32 * seconds
 
 
 def backoff_delay(settings: RegistrationSettings, failures: int, jitter: float, *, slowly: bool) -> float:

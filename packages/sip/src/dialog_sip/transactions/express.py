@@ -93,6 +93,12 @@ class ExpressTransactions(Generic[F, T]):
             pending.interval = self._timers.t2
             self._plan(pending, now)
 
+    def hush(self, pending: Pending[F, T]) -> None:
+        """Send it no more; a response is still taken, until timer F."""
+        if pending.interval and not pending.over:
+            pending.interval = 0.0
+            self._plan(pending, pending.ends_at)
+
     def end(self, pending: Pending[F, T]) -> None:
         """Forget a request: it is answered, or nobody waits for it any more."""
         if not pending.over:

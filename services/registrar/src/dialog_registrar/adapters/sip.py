@@ -21,7 +21,14 @@ from dialog_sip.transactions import TooManyTransactionsError
 
 from dialog_registrar.adapters.keeper import Keeper, local_address, tls_options
 from dialog_registrar.model.mapping import Server
-from dialog_registrar.ports import ClientEvents, ClientTransaction, Failure, FlowDownError, ServerTransaction
+from dialog_registrar.ports import (
+    ClientEvents,
+    ClientTransaction,
+    Failure,
+    FlowDownError,
+    RegisterTransaction,
+    ServerTransaction,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -152,17 +159,19 @@ class SipFlows:
     def send(self, server: Server, request: Request, events: ClientEvents) -> ClientTransaction:
         """Start a client transaction. Raises :class:`FlowDownError`."""
         try:
-            if request.method == "REGISTER":
-                return self._register(server, request, events)
             flow = self._flow(server)
             on_failure = self._on_failure(server, flow, events)
             return self._endpoint.request(request, flow, on_response=events.received, on_failure=on_failure)
         except (FlowError, TooManyTransactionsError) as error:
             raise FlowDownError(str(error)) from error
 
-    def _register(self, server: Server, request: Request, events: ClientEvents) -> ClientTransaction:
-        flow = self._flow(server)
-        return self._lane.send(request, flow, events.received, self._on_failure(server, flow, events))
+    def register(self, server: Server, request: Request, events: ClientEvents) -> RegisterTransaction:
+        """Send a REGISTER on the express lane. Raises :class:`FlowDownError`."""
+        try:
+            flow = self._flow(server)
+            return self._lane.send(request, flow, events.received, self._on_failure(server, flow, events))
+        except FlowError as error:
+            raise FlowDownError(str(error)) from error
 
     def _on_failure(self, server: Server, flow: Flow, events: ClientEvents) -> Callable[[Failed], None]:
         heard = flow.heard

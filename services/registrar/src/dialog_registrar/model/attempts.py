@@ -18,8 +18,9 @@ from dialog_sip.registration.answer import retry_after
 from dialog_registrar.model import words
 from dialog_registrar.model.engine import Engine
 from dialog_registrar.model.entry import Entry
+from dialog_registrar.model.mapping import Server
 from dialog_registrar.model.pacing import Outcome
-from dialog_registrar.ports import Failure
+from dialog_registrar.ports import Failure, RegisterTransaction
 
 LONGEST_PAUSE = 30.0
 """Seconds that one 503 closes a server for; the next one does so again."""
@@ -33,6 +34,8 @@ class Attempt:
     registration: Registration
     request: Request
     sent_at: float
+    transaction: RegisterTransaction | None = None
+    """What sends it again until it is answered."""
 
 
 class Attempts:
@@ -41,6 +44,7 @@ class Attempts:
     def __init__(self, engine: Engine, may_send: Callable[[int], bool]) -> None:
         self._engine = engine
         self._may_send = may_send
+        self._on_their_way: dict[Entry, Attempt] = {}
 
     def take(self, now: float) -> Iterator[Attempt]:
         """Yield the REGISTERs to send now. Each ends with :meth:`received` or :meth:`failed`."""
@@ -56,8 +60,17 @@ class Attempts:
             else:
                 yield self._begin(entry, registration, now)
 
+    def hush_stuck(self) -> None:
+        """Have what is overdue at a silent server sent no more: one probe after the other is enough."""
+        for entry in self._engine.pacer.take_stuck():
+            attempt = self._on_their_way.get(entry)
+            if attempt is not None and attempt.transaction is not None:
+                attempt.transaction.hush()
+
     def received(self, attempt: Attempt, response: Response, now: float) -> Request | None:
         """Take a final response. Returned is the next request of the same attempt, if there is one."""
+        if self._on_their_way.get(attempt.entry) is not attempt:
+            return None
         if attempt.entry.dropped:
             self._release(attempt, Outcome.ANSWERED, now)
             return None
@@ -69,6 +82,8 @@ class Attempts:
     def failed(self, attempt: Attempt, failure: Failure, now: float) -> None:
         """Learn that no response will come."""
         entry, registration = attempt.entry, attempt.registration
+        if self._on_their_way.get(entry) is not attempt:
+            return
         since = self._engine.pacer.silent_since(entry.server)
         self._release(attempt, Outcome.SILENT, now)
         if entry.dropped:
@@ -88,7 +103,8 @@ class Attempts:
             # A nonce that worked is used again: most refreshes are one transaction.
             entry.digest.authorize(request, entry.password.get_secret_value())
         self._engine.follow(entry)
-        return Attempt(entry, registration, request, now)
+        attempt = self._on_their_way[entry] = Attempt(entry, registration, request, now)
+        return attempt
 
     def _answer(self, attempt: Attempt, response: Response, now: float) -> Request | None:
         """Return the REGISTER with credentials, or None where that cannot help; then the response is final."""
@@ -124,5 +140,20 @@ class Attempts:
 
     def _release(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         attempt.entry.asked = False
+        self._on_their_way.pop(attempt.entry, None)
         if self._engine.pacer.done(attempt.entry, outcome, now):
+            self._give_up_stuck(attempt.entry.server, now)
             self._engine.silence_ended(attempt.entry.server)
+
+    def _give_up_stuck(self, server: Server, now: float) -> None:
+        """Let those that were sent into a silence be tried anew: nothing sends them again."""
+        for entry in self._engine.pacer.stuck(server):
+            attempt = self._on_their_way.pop(entry, None)
+            self._engine.pacer.done(entry, Outcome.WITHDRAWN, now)
+            entry.asked = False
+            if attempt is None or entry.dropped:
+                continue
+            if attempt.transaction is not None:
+                attempt.transaction.cancel()
+            attempt.registration.fail(words.silent(server, self._engine.moment().wall), now, self._engine.jitter())
+            self._engine.silence(entry)

@@ -8,9 +8,10 @@ back and says how it went.
 A server is *silent* when a request is overdue and nothing at all was heard since it was sent, or when the network
 refused it. A silent server keeps nobody else's place (what is overdue does not count overall) and gets one request
 each :data:`PROBE_EVERY` seconds, whoever has most to lose. The first answer ends the silence, and the window opens by
-one with each answer, which doubles it each round trip: an outage costs a handful of REGISTERs however many mappings
-the server has, and its end brings no herd. 503 with Retry-After closes a server for that long (RFC 3261 section
-21.5.4).
+one with each answer, which doubles it each round trip. What is overdue at a silent server is *stuck*: it is not sent
+again, though its answer would still be taken, and when the silence ends it is tried anew. So an outage costs a
+handful of REGISTERs however many mappings the server has, and its end brings no herd. 503 with Retry-After closes a
+server for that long (RFC 3261 section 21.5.4).
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class _Server(Generic[S, K]):
 
 @dataclass(slots=True)
 class _Flight(Generic[S, K]):
+    key: K
     server: _Server[S, K]
     sent: float
     answered: bool = False
@@ -73,8 +75,8 @@ class Pacer(Generic[S, K]):
     """Paces the requests of keys ``K`` to servers ``S``. Times are seconds of the caller's clock."""
 
     __slots__ = (
-        "_flights", "_flying", "_in_flight", "_opening", "_per_server", "_ready", "_serial", "_servers", "_waiting",
-        "_window",
+        "_flights", "_flying", "_in_flight", "_opening", "_per_server", "_ready", "_serial", "_servers", "_stuck",
+        "_waiting", "_window",
     )  # fmt: skip
 
     def __init__(self, window: int = WINDOW, per_server: int = WINDOW) -> None:
@@ -86,6 +88,7 @@ class Pacer(Generic[S, K]):
         self._flights: deque[_Flight[S, K]] = deque()
         self._ready: dict[S, None] = {}
         self._opening: Timers[S] = Timers()
+        self._stuck: list[K] = []
         self._in_flight = 0
         self._serial = 0
 
@@ -158,6 +161,15 @@ class Pacer(Generic[S, K]):
             self._ready[flight.server.name] = None
         return self._heard(flight.server, outcome, now)
 
+    def take_stuck(self) -> list[K]:
+        """Return, each once, the requests that are overdue at a server that is silent."""
+        stuck, self._stuck = self._stuck, []
+        return stuck
+
+    def stuck(self, server: S) -> list[K]:
+        """Return the requests to ``server`` that are overdue."""
+        return [key for key, flight in self._flying.items() if flight.overdue and flight.server.name == server]
+
     def next(self) -> float | None:
         """Return when :meth:`take` should be called although nothing happens, or None."""
         while self._flights and self._flights[0].answered:
@@ -196,7 +208,7 @@ class Pacer(Generic[S, K]):
     def _let_go(self, server: _Server[S, K], now: float) -> K:
         key = heapq.heappop(server.waiting)[2]
         del self._waiting[key]
-        flight = self._flying[key] = _Flight(server, now)
+        flight = self._flying[key] = _Flight(key, server, now)
         self._flights.append(flight)
         self._in_flight += 1
         server.in_flight += 1
@@ -214,6 +226,8 @@ class Pacer(Generic[S, K]):
             self._ready[flight.server.name] = None
             if flight.server.heard_at < flight.sent:
                 self._fall_silent(flight.server, flight.sent, now)
+            if flight.server.silent_since is not None:
+                self._stuck.append(flight.key)
 
     def _release(self, flight: _Flight[S, K]) -> None:
         if not flight.overdue:

@@ -185,6 +185,30 @@ def test_a_success_forgets_the_failures() -> None:
     assert registration.is_bound(35)
 
 
+@pytest.mark.parametrize("code", [401, 403, 500])
+def test_a_refresh_that_fails_has_other_chances_before_the_binding_ends(code: int) -> None:
+    registration = registered(granted=60)
+    now, attempts = 51.0, 0
+    registration.refresh(now)
+    while now < 60:
+        registration.receive(reply(registration.request(now), code), now, 1)
+        attempts += 1
+        assert registration.timer is not None
+        now = registration.timer
+        registration.handle_timer(now)
+        if registration.timer is not None:
+            now = registration.timer
+            registration.handle_timer(now)
+    assert 2 <= attempts <= 5
+
+
+def test_a_refusal_long_before_the_end_is_still_followed_by_a_long_wait() -> None:
+    registration = registered(granted=3600)
+    registration.refresh(1)
+    registration.receive(reply(registration.request(1), 401), 1, 1)
+    assert registration.timer == pytest.approx(61)
+
+
 @pytest.mark.parametrize("headers", [(("Contact", "<sip:x@192.0.2.3>;expires=60"),), (("Expires", "0"),)])
 def test_a_2xx_without_our_binding_is_a_failure(headers: tuple[tuple[str, str], ...]) -> None:
     registration = make()

@@ -282,5 +282,7 @@ class Registration:
         self._redirects = 0
         self._target = self._account.registrar
         delay = timing.backoff_delay(self._settings, self._failures, jitter, slowly=slowly)
+        if self.binding is not None and self.is_bound(now) and self._state not in UNBINDING:
+            delay = timing.within_the_grant(delay, self.binding.expires_at - now)
         told, self._delay = self._delay, None
         self.timer = now + (delay if told is None else max(told, 1.0))

@@ -22,6 +22,8 @@ _MARGIN = 0.15
 _LONGEST_MARGIN = 120.0
 _USUAL_MARGIN = 5.0
 _SHORTEST_WAIT = 1.0
+_SHORTEST_RETRY = 2.0
+"""Seconds between attempts to save a binding that is about to end."""
 _USUAL_WAIT = 10.0
 _SHORT_MARGIN = 0.3
 _SHORTEST_GRANT = 5.0
@@ -57,6 +59,14 @@ def backoff_delay(settings: RegistrationSettings, failures: int, jitter: float, 
     )
     # The exponent is bounded: 2.0**1100 overflows, and failures may go on for years.
     return max(_SHORTEST_WAIT, jitter * min(first * 2.0 ** min(failures - 1, 32), longest))
+
+
+def within_the_grant(delay: float, left: float) -> float:
+    """Shorten a wait so that a binding with ``left`` seconds to go gets another chance before it ends.
+
+    What refuses a refresh may pass as well: credentials that were right a minute ago are seldom wrong now.
+    """
+    return min(delay, max(left / 2, _SHORTEST_RETRY))
 
 
 def retry_after_delay(settings: RegistrationSettings, seconds: float, jitter: float) -> float:

@@ -9,7 +9,7 @@ from dialog_sip import Request, Response
 from dialog_sip.digest import Algorithm, DigestServer, Verdict
 from dialog_sip.registration import Account, Registration, RegistrationSettings, RegistrationState
 from dialog_sip.sip_dialog import Answered, CalledState, CallingState, Ended, Established, Offered, Ringing
-from dialog_sip.testing import ScriptedPeer
+from dialog_sip.testing import ManualClock, ScriptedPeer, UserAgent, Wire
 from fixtures.sip_calls import Stage, codes, one, sdp
 
 PASSWORD = "open sesame"
@@ -302,3 +302,20 @@ def test_the_peer_is_a_script() -> None:
     with pytest.raises(AssertionError, match="nothing came"):
         bob.expect("INVITE")
     assert isinstance(Response(200), Response)
+
+
+def test_the_example_of_the_docs() -> None:
+    clock = ManualClock()
+    wire = Wire(clock)
+    alice = UserAgent("alice", wire, clock)
+    bob = ScriptedPeer("bob", wire)
+
+    call = alice.call("bob", sdp("alice"))
+    invite = bob.expect_request("INVITE")
+    bob.reply(invite, 183, tag="one", sdp=sdp("one"))
+    bob.reply(invite, 200, tag="two", sdp=sdp("two"))
+    assert bob.expect_request("ACK").to.tag == "two"
+    wire.loses = lambda packet: "BYE" in str(packet)
+    call.do(call.session.bye)
+    clock.advance(32)
+    assert wire.ladder() == ["alice INVITE bob", "bob 183 alice", "bob 200 alice", "alice ACK bob", "alice BYE bob"]

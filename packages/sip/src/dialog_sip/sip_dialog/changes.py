@@ -68,7 +68,9 @@ class Changes:
     def pump(self) -> None:
         """Send the INVITE that waits, if it may be sent now."""
         parts = self._parts
-        if self._wanted is None or not parts.guard.is_free or parts.offers.state is not OfferState.STABLE:
+        if self._wanted is None or parts.dialog.is_over:
+            return
+        if not parts.guard.is_free or parts.offers.state is not OfferState.STABLE:
             return
         change, self._wanted = self._wanted, None
         parts.guard.apply(GuardEvent.SEND)

@@ -62,8 +62,6 @@ class GuardEvent(StrEnum):
     """We answered it with another final response."""
     ACK = "ack"
     TIMER = "timer"
-    GIVE_UP = "give-up"
-    """The change is not wanted any more."""
     END = "end"
 
 
@@ -73,42 +71,32 @@ TRANSITIONS: Final = {
     (_S.FREE, _E.SEND): _S.CALLING,
     (_S.FREE, _E.RECEIVE): _S.ANSWERING,
     (_S.FREE, _E.ACK): _S.FREE,
-    (_S.FREE, _E.GIVE_UP): _S.FREE,
     (_S.CALLING, _E.FINISH): _S.FREE,
     (_S.CALLING, _E.GLARE): _S.WAITING,
     (_S.CALLING, _E.ACK): _S.CALLING,
-    (_S.CALLING, _E.GIVE_UP): _S.CALLING,
     (_S.ANSWERING, _E.ACCEPT): _S.CONFIRMING,
     (_S.ANSWERING, _E.REJECT): _S.FREE,
     (_S.ANSWERING, _E.ACK): _S.ANSWERING,
-    (_S.ANSWERING, _E.GIVE_UP): _S.ANSWERING,
     (_S.CONFIRMING, _E.ACK): _S.FREE,
     (_S.CONFIRMING, _E.RECEIVE): _S.ANSWERING,
-    (_S.CONFIRMING, _E.GIVE_UP): _S.CONFIRMING,
     (_S.WAITING, _E.TIMER): _S.DUE,
     (_S.WAITING, _E.RECEIVE): _S.WAITING_ANSWERING,
     (_S.WAITING, _E.ACK): _S.WAITING,
-    (_S.WAITING, _E.GIVE_UP): _S.FREE,
     (_S.WAITING_ANSWERING, _E.TIMER): _S.OWING,
     (_S.WAITING_ANSWERING, _E.ACCEPT): _S.WAITING_CONFIRMING,
     (_S.WAITING_ANSWERING, _E.REJECT): _S.WAITING,
     (_S.WAITING_ANSWERING, _E.ACK): _S.WAITING_ANSWERING,
-    (_S.WAITING_ANSWERING, _E.GIVE_UP): _S.ANSWERING,
     (_S.WAITING_CONFIRMING, _E.TIMER): _S.OWING_CONFIRMING,
     (_S.WAITING_CONFIRMING, _E.ACK): _S.WAITING,
     (_S.WAITING_CONFIRMING, _E.RECEIVE): _S.WAITING_ANSWERING,
-    (_S.WAITING_CONFIRMING, _E.GIVE_UP): _S.CONFIRMING,
     (_S.OWING, _E.ACCEPT): _S.OWING_CONFIRMING,
     (_S.OWING, _E.REJECT): _S.DUE,
     (_S.OWING, _E.ACK): _S.OWING,
-    (_S.OWING, _E.GIVE_UP): _S.ANSWERING,
     (_S.OWING_CONFIRMING, _E.ACK): _S.DUE,
     (_S.OWING_CONFIRMING, _E.RECEIVE): _S.OWING,
-    (_S.OWING_CONFIRMING, _E.GIVE_UP): _S.CONFIRMING,
     (_S.DUE, _E.SEND): _S.CALLING,
     (_S.DUE, _E.RECEIVE): _S.OWING,
     (_S.DUE, _E.ACK): _S.DUE,
-    (_S.DUE, _E.GIVE_UP): _S.FREE,
     **{(state, _E.END): _S.ENDED for state in GuardState},
     **{(_S.ENDED, event): _S.ENDED for event in GuardEvent if event not in {_E.SEND, _E.RECEIVE}},
 }

@@ -142,6 +142,11 @@ class IncomingInvite:
         if self.state is CalledState.RINGING or self.state is CalledState.ACCEPTING:
             self._end(487, None, (), Ended(reasons=reasons_of(cancel), branch=self._parts.branch))
 
+    def give_up(self) -> None:
+        """Note that the transaction layer refused the INVITE in our place, because we took too long."""
+        self._parts.open = [request for request in self._parts.open if request is not self.invite]
+        self._parts.finish(Ended(503, by_peer=False, branch=self._parts.branch))
+
     def receive_request(self, request: Request, now: float) -> None:
         """Take a request of the peer's in the SIP dialog."""
         self.session.receive_request(request, now)

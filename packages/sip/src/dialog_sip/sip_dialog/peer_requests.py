@@ -43,9 +43,23 @@ class PeerRequests:
         if not parts.is_open(invite):
             return
         parts.respond(invite, 487)
-        if parts.offers.state is OfferState.RECEIVED:
+        self.withdraw(invite)
+
+    def give_up(self, request: Request) -> None:
+        """Forget a request of the peer's that was answered in our place."""
+        parts = self._parts
+        if parts.is_open(request):
+            parts.open = [other for other in parts.open if other is not request]
+            self.withdraw(request)
+
+    def withdraw(self, request: Request) -> None:
+        """Take back what a request of the peer's changed, for it fails."""
+        parts = self._parts
+        carries_offer = request.method in {"INVITE", "UPDATE", "PRACK"} and sdp_of(request) is not None
+        if carries_offer and parts.offers.state is OfferState.RECEIVED:
             parts.fail_offer()
-        parts.guard.apply(GuardEvent.REJECT)
+        if request.method == "INVITE":
+            parts.guard.apply(GuardEvent.REJECT)
 
     def _dispatch(self, request: Request, now: float) -> None:
         match request.method:

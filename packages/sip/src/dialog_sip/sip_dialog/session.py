@@ -26,7 +26,7 @@ from dialog_sip.message import Request, Response
 from dialog_sip.sip_dialog.changes import Changes
 from dialog_sip.sip_dialog.glare import GuardEvent, InviteGuard
 from dialog_sip.sip_dialog.machine import DialogState
-from dialog_sip.sip_dialog.offer_answer import Meaning, OfferAnswer, OfferEvent, OfferState, sdp_of
+from dialog_sip.sip_dialog.offer_answer import Meaning, OfferAnswer, OfferState, sdp_of
 from dialog_sip.sip_dialog.outputs import Answered, Ended, Output
 from dialog_sip.sip_dialog.parts import Parts, SessionSettings
 from dialog_sip.sip_dialog.peer_requests import PeerRequests, accept_offer
@@ -181,6 +181,11 @@ class SipSession:
         """Note that a request of ours got no final response: as good as 408 (RFC 3261 section 8.1.3.1)."""
         self.receive_response(request, request.respond(408, to_tag=self.parts.branch), now)
 
+    def give_up(self, request: Request) -> None:
+        """Note that the transaction layer answered a request in our place, because we took too long."""
+        self._requests.give_up(request)
+        self._changes.pump()
+
     def ack_timeout(self) -> None:
         """Note that no ACK came for a 2xx of ours (RFC 3261 section 13.3.1.4)."""
         self.bye()
@@ -235,10 +240,7 @@ class SipSession:
         """Move the tables for a final response of ours; return the headers that it is to have."""
         parts = self.parts
         if code >= 300:
-            if parts.offers.state is OfferState.RECEIVED:
-                parts.offers.apply(OfferEvent.FAIL)
-            if request.method == "INVITE":
-                parts.guard.apply(GuardEvent.REJECT)
+            self._requests.withdraw(request)
             return []
         if not sdp and (parts.offers.state is OfferState.RECEIVED or self._asks_for_offer(request)):
             raise LocalProtocolError("this 2xx has to hold SDP")

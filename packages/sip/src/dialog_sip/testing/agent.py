@@ -30,6 +30,8 @@ from dialog_sip.transactions import (
     Event,
     RequestReceived,
     ResponseReceived,
+    ServerTimeout,
+    Terminated,
     Timeout,
     TransactionLayer,
     TransportFailed,
@@ -224,6 +226,11 @@ class UserAgent:
                 self._take_response(name, response)
             case Timeout(name, _, _) | TransportFailed(name, _, _):
                 self._take_failure(name)
+            case ServerTimeout(name, _, _) if name in self._servers:
+                self._give_up(*self._servers.pop(name))
+            case Terminated(name):
+                self._servers.pop(name, None)
+                self._clients.pop(name, None)
             case AckTimeout(name, _, _) if name in self._servers:
                 call, _ = self._servers[name]
                 call.do(call.session.ack_timeout)
@@ -251,6 +258,13 @@ class UserAgent:
         call = Call(self, machine, peer)
         self.calls.append(call)
         self._servers[name] = (call, request)
+        call.flush()
+
+    def _give_up(self, call: Call, request: Request) -> None:
+        if isinstance(call.machine, IncomingInvite) and call.machine.invite is request:
+            call.machine.give_up()
+        else:
+            call.session.give_up(request)
         call.flush()
 
     def _take_cancel(self, name: str, cancel: Request) -> None:

@@ -143,6 +143,7 @@ def test_what_is_no_message(data: bytes) -> None:
         (b"Content-Length: 0", b"Content-Length: " + b"9" * 50, 400),
         (b"To: <", b"To <", 400),
         (b"To: <sip:b@h>", b"To: <sip:b@h>\r\n: x", 400),
+        (b"To: <sip:b@h>", b"To: <sip:b@h>\r\nt", 400),
         (b"OPTIONS sip:b@h ", b"OPTIONS  sip:b@h ", 400),
         (b"OPTIONS sip:b@h ", b"OPTIONS sip:b@h; lr ", 400),
         (b"SIP/2.0\r\nVia", b"SIP/2.0 \r\nVia", 400),

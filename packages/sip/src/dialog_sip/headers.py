@@ -16,6 +16,7 @@ from dialog_sip.uri import SipUri
 from dialog_sip.values import CSeq, MediaType, NameAddr, Via
 
 T = TypeVar("T")
+_UNREAD: Final = object()
 
 HeaderValue = str | int | SipUri | NameAddr | Via | CSeq | MediaType
 """What may be given as the value of a header; it is written as ``str(value)``."""
@@ -159,12 +160,10 @@ class Headers:
 
     def parsed(self, key: str, parse: Callable[[Headers], T]) -> T:
         """Return ``parse(self)``, remembered until a line under ``key`` changes."""
-        try:
-            return cast("T", self._cache[key])
-        except KeyError:
-            value = parse(self)
-            self._cache[key] = value
-            return value
+        value = self._cache.get(key, _UNREAD)
+        if value is _UNREAD:
+            value = self._cache[key] = parse(self)
+        return cast("T", value)
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Iterate over the lines in order: name as it is spelled, value unfolded and stripped."""

@@ -21,6 +21,7 @@ from dialog_sip.status import PHRASES
 
 __all__ = ["MAX_MESSAGE", "parse_message"]
 
+_key = KEYS.get
 _HEAD_END = b"\r\n\r\n"
 _FOLDED = re.compile(r"\r\n(?![ \t])")
 _VERSION = re.compile(r"SIP/\d+\.\d+", re.IGNORECASE | re.ASCII)
@@ -40,9 +41,9 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Res
     if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or (b"\0" in head and _has_bare_nul(head)):
         # Not even answered: an answer would have to repeat some of it.
         raise RemoteProtocolError("the header section holds a lone CR, LF or NUL", layer=Layer.FRAMING)
-    keys = [KEYS.get(line.partition(":")[0]) for line in lines]
+    keys = [_key(line.partition(":")[0]) for line in lines if ":" in line]
     fault = ""
-    if None in keys:
+    if None in keys or len(keys) != len(lines):
         folded, *lines = _FOLDED.split(text)
         keys, lines, fault = _unusual(lines, limits)
         if folded != start:

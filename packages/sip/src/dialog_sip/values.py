@@ -29,11 +29,15 @@ MAX_CSEQ = 2**32 - 1
 # Characters of what is remembered; a peer could fill memory with longer ones.
 _CACHED = 256
 
+# Past the __new__ that NamedTuple makes, which takes longer than the rest of a common value.
+_new = tuple.__new__
+
 _NOT_BARE = re.compile(r"[\s<>\",?]")
 _QUOTED_NAME = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 # What nearly every value looks like: no escapes in the name and no blanks round the URI.
 _COMMON_NAME_ADDR = re.compile(r'(?:"([^"\\]*)"[ \t]*|([^"<]*))<([^<>\s]+)>(;.*)?', re.DOTALL)
 _COMMON_VIA = re.compile(r"SIP/2\.0/([A-Z]+) ([A-Za-z0-9\-.]+)(?::([0-9]{1,5}))?(;.*)?", re.DOTALL)
+_COMMON_CSEQ = re.compile(r"([0-9]{1,9}) ([A-Z]+)")
 _VIA = re.compile(
     r"SIP\s*/\s*2\.0\s*/\s*(?P<transport>[^\s/;]+)\s+"
     r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9\-._]+)\s*(?::\s*(?P<port>\d{1,5})\s*)?(?P<params>;.*)?",
@@ -63,7 +67,9 @@ class NameAddr(NamedTuple):
         if common is not None:
             quoted, name, uri, params = common.groups()
             name = name.strip() if quoted is None else quoted
-            return cls(name if name.isascii() else readable(name), uri, parse_params(params) if params else NO_PARAMS)
+            if not name.isascii():
+                name = readable(name)
+            return _new(cls, (name, uri, parse_params(params) if params else NO_PARAMS))
         if text.startswith('"'):
             return _parse_quoted(text)
         named, bracket, rest = text.partition("<")
@@ -141,13 +147,12 @@ class Via(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Via:
         """Read one value (not a list)."""
-        found = _COMMON_VIA.fullmatch(text) or _VIA.fullmatch(text)
-        if found is None:
-            raise RemoteProtocolError("not a Via of SIP/2.0")
-        transport, host, port, params = found.groups()
-        return cls(
-            transport.upper(), host, parse_uint(port, 65535, "port") if port else None, parse_params(params or "")
-        )
+        common = _COMMON_VIA.fullmatch(text)
+        if common is None:
+            return _unusual_via(text)
+        transport, host, port, params = common.groups()
+        number = None if port is None else parse_uint(port, 65535, "port")
+        return _new(cls, (transport, host, number, parse_params(params) if params else NO_PARAMS))
 
     @property
     def sent_by(self) -> str:
@@ -180,6 +185,14 @@ class Via(NamedTuple):
         return f"SIP/2.0/{self.transport} {self.host}{port}{format_params(self.params)}"
 
 
+def _unusual_via(text: str) -> Via:
+    found = _VIA.fullmatch(text)
+    if found is None:
+        raise RemoteProtocolError("not a Via of SIP/2.0")
+    transport, host, port, params = found.groups()
+    return Via(transport.upper(), host, parse_uint(port, 65535, "port") if port else None, parse_params(params or ""))
+
+
 class CSeq(NamedTuple):
     """The CSeq header (RFC 3261 section 20.16)."""
 
@@ -189,6 +202,9 @@ class CSeq(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> CSeq:
         """Read the value."""
+        common = _COMMON_CSEQ.fullmatch(text)
+        if common is not None:
+            return _new(cls, (int(common.group(1)), common.group(2)))
         parts = text.split()
         if len(parts) != 2 or not is_token(parts[1]):
             raise RemoteProtocolError("CSeq is not a number and a method")

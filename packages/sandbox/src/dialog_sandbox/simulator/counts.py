@@ -13,6 +13,9 @@ SERIES_LIMIT = 7200
 """Seconds of history that are kept."""
 LAPSES_LIMIT = 10_000
 """Lapses that are told one by one."""
+ODDITIES_LIMIT = 1000
+STORM = 6
+"""REGISTER transactions of one user within 20 seconds, of which more are told one by one."""
 
 
 @dataclass(slots=True)
@@ -58,6 +61,16 @@ class Lapse(NamedTuple):
     """Seconds."""
 
 
+class Oddity(NamedTuple):
+    """One REGISTER that should not have come."""
+
+    user: str
+    at: float
+    """When, on the simulator's clock."""
+    what: str
+    """In words, with what was sent."""
+
+
 @dataclass(slots=True)
 class Lapses:
     """Bindings whose time ran out without a refresh."""
@@ -101,6 +114,8 @@ class Counts:
     call_ids_changed: int = 0
     most_in_20_s: int = 0
     """REGISTER transactions of one user within 20 seconds, of whoever had most."""
+    oddities: deque[Oddity] = field(default_factory=lambda: deque(maxlen=ODDITIES_LIMIT))
+    """The last REGISTERs that made ``cseq_back`` or ``most_in_20_s`` what they are."""
     lapses: Lapses = field(default_factory=Lapses)
     rate: Rate = field(default_factory=Rate)
     """Of all REGISTERs."""

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from dialog_sandbox.errors import SandboxError
 from dialog_sandbox.process import Child
-from dialog_sandbox.simulator.counts import Lapse, Sample
+from dialog_sandbox.simulator.counts import Lapse, Oddity, Sample
 from dialog_sandbox.simulator.faults import Faults
 
 _READY_WITHIN = 20.0
@@ -96,8 +96,12 @@ class Simulator:
         """Return the bindings that ended unrefreshed; ``ended`` is in seconds of the wall clock."""
         return [Lapse(*fields) for fields in await self._ask("GET", "/lapses")]
 
+    async def oddities(self) -> list[Oddity]:
+        """Return the REGISTERs that should not have come; ``at`` is in seconds of the wall clock."""
+        return [Oddity(*fields) for fields in await self._ask("GET", "/oddities")]
+
     async def users(self) -> dict[str, dict[str, Any]]:
-        """Return what is known of each user: contact, call_id, cseq, bound, bound_at (of the clock of all processes)."""
+        """Return what is known of each user: contact, call_id, cseq, bound, bound_at (on a clock for all)."""
         users: dict[str, dict[str, Any]] = await self._ask("GET", "/users")
         return users
 

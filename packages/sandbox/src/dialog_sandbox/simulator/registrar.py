@@ -6,7 +6,7 @@ import hashlib
 from random import Random
 
 from dialog_sandbox.simulator import wire
-from dialog_sandbox.simulator.counts import Counts, Lapse
+from dialog_sandbox.simulator.counts import STORM, Counts, Lapse, Oddity
 from dialog_sandbox.simulator.faults import Challenge, Faults
 from dialog_sandbox.simulator.wire import Register
 
@@ -19,7 +19,8 @@ class User:
     """What is known of one user."""
 
     __slots__ = (
-        "answer", "bound_at", "call_id", "contact", "cseq", "expires_at", "granted", "nc", "nonce", "secret", "times", "via",
+        "answer", "bound_at", "call_id", "contact", "cseq", "expires_at", "granted", "nc", "nonce", "secret", "times",
+        "via",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -114,11 +115,18 @@ class Registrar:
             counts.call_ids_changed += bool(user.call_id)
         elif register.cseq <= user.cseq:
             counts.cseq_back += 1
+            self._odd(register, now, f"CSeq {register.cseq} after {user.cseq}, whose Contact was {user.contact!r}")
         user.call_id, user.cseq, user.via = register.call_id, register.cseq, register.via
         user.times = [time for time in user.times if time > now - STORM_PERIOD]
         user.times.append(now)
         if len(user.times) > counts.most_in_20_s:
             counts.most_in_20_s = len(user.times)
+        if len(user.times) > STORM:
+            self._odd(register, now, f"number {len(user.times)} in {now - user.times[0]:.1f} s, CSeq {register.cseq}")
+
+    def _odd(self, register: Register, now: float, what: str) -> None:
+        name, contact = (text.decode(errors="replace") for text in (register.user, register.contact))
+        self.counts.oddities.append(Oddity(name, now, f"{what}, from {contact}"))
 
     def _answer(self, user: User, register: Register, source: Source, now: float) -> bytes:
         faults = self.faults

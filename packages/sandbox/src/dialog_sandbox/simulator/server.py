@@ -89,6 +89,9 @@ class Server:
                 return {name.decode(errors="replace"): _told(user, now) for name, user in self.registrar.users.items()}
             case "GET", "/lapses":
                 return self._lapses()
+            case "GET", "/oddities":
+                wall = time.time() - time.monotonic()
+                return [odd._replace(at=wall + odd.at) for odd in self.registrar.counts.oddities]
             case "POST", "/faults":
                 return self._set_faults(body)
             case "POST", "/reset":

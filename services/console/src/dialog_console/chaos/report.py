@@ -72,6 +72,7 @@ class Report:
             ],
             "edits": Counter(edit.deed.value for edit in self.plan.edits),
             "lapses": [asdict(lapse) for lapse in self.evidence.lapses],
+            "oddities": list(self.evidence.oddities),
             "away": [asdict(span) for span in self.evidence.blocked],
             "timeline": self.timeline,
         }

@@ -26,6 +26,8 @@ from dialog_console.cli.bus import joined
 _SLACK = 40.0
 """Seconds beyond one grant that the system gets to settle: the longest waits that a fault may have left behind."""
 _LOOK_EVERY = 1.0
+_TOLD = 240
+"""Characters of what is not settled, in one line of the timeline."""
 
 
 async def run(size: Size, tell: Tell) -> Report:
@@ -94,7 +96,7 @@ class _Run:
             if open_checks == "":
                 return True
             if open_checks != told:
-                self._note(f"not settled: {open_checks}")
+                self._note(f"not settled: {open_checks[:_TOLD]}")
                 told = open_checks
             await asyncio.sleep(_LOOK_EVERY)
         return False

@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dialog_runtime.config import Settings
@@ -72,6 +73,7 @@ class Witness:
             editor.rows,
             world.timeline.blocked(),
             [*await self._lapses(), *journal.lapses(world.kamailio.log.splitlines(), world.size.granted)],
+            oddities=[f"{_clock(odd.at)} {odd.user}: {odd.what}" for odd in await world.simulator.oddities()],
             cseq_back=counts["cseq_back"],
             most_in_20_s=counts["most_in_20_s"],
             ended_by_themselves=world.timeline.ended_by_themselves,
@@ -106,6 +108,10 @@ class Witness:
                 if contacts:
                     found[user] = tuple(contact["Address"] for contact in contacts)
         return found
+
+
+def _clock(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S.%f}"[:-3]
 
 
 def cores(folders: Sequence[Path]) -> list[str]:

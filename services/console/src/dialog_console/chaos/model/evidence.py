@@ -85,6 +85,8 @@ class Evidence:
     leaks: Sequence[Leak] = ()
     searched: Mapping[str, int] = field(default_factory=dict)
     """Where secrets were looked for -> bytes."""
+    oddities: Sequence[str] = ()
+    """REGISTERs that made one of the next two numbers what it is, in words."""
     cseq_back: int = 0
     """REGISTERs that the simulator got with a CSeq that was not above the last of the same Call-ID."""
     most_in_20_s: int = 0

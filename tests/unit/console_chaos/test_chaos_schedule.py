@@ -42,8 +42,8 @@ def test_every_sort_comes_before_any_comes_twice(seed: int) -> None:
     assert max(Counter(it.sort for it in generate(seed, len(SORTS), 200, GRANTED).faults).values()) == 1
 
 
-@pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize(("count", "seconds", "granted"), [(60, 720, 90), (12, 45, 40), (200, 300, 40)])
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(("count", "seconds", "granted"), [(60, 720, 90), (12, 45, 40), (80, 200, 40)])
 def test_never_two_registrars_at_once_and_never_one_part_twice(
     seed: int, count: int, seconds: float, granted: float
 ) -> None:

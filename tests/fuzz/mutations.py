@@ -41,6 +41,9 @@ WORDS: Final = (
     *(b"Digest ", b"realm=", b"nonce=", b'qop="auth,auth-int"', b"algorithm=MD5", b"stale=true", b"username*="),
 )
 
+_TIMES: Final = (2, 2, 2, 3, 8, 8, 16, 64, 256, 0)
+"""How often something is repeated; 0 fills the input."""
+
 
 def corpus(target: str) -> list[bytes]:
     """Return the inputs that are kept for a target."""
@@ -58,7 +61,7 @@ class Mutations:
     def next(self) -> bytes:
         """Return an input."""
         rng = self._random
-        pool = self._seeds if not self._slow or rng.random() < 0.6 else [data for _, data in self._slow]
+        pool = self._seeds if not self._slow or rng.random() < 0.9 else [data for _, data in self._slow]
         data = bytearray(rng.choice(pool))
         for _ in range(rng.choice((1, 1, 2, 3, 5, 8))):
             self._change(data)
@@ -85,10 +88,10 @@ class Mutations:
             case 3:
                 # A bomb: some of it over and over.
                 piece = bytes(data[start:end]) or rng.choice(WORDS)
-                data[start:start] = piece * rng.choice((2, 16, 256, MAX_INPUT // len(piece)))
+                data[start:start] = piece * (rng.choice(_TIMES) or MAX_INPUT // len(piece))
             case 4:
                 word = rng.choice(WORDS)
-                data[start:start] = word * rng.choice((2, 16, 256, MAX_INPUT // len(word)))
+                data[start:start] = word * (rng.choice(_TIMES) or MAX_INPUT // len(word))
             case 5:
                 other = rng.choice(self._seeds)
                 data[start:] = other[rng.randrange(len(other) + 1) :]

@@ -94,7 +94,7 @@ def test_credentials_go_to_no_other_server(world: World) -> None:
     world.sip.sent[0].challenge(nonce="n1")
     world.sip.sent[1].answer(200)
     account = world.accounts.known[0]
-    account.server = account.server._replace(host="192.0.2.9")
+    account.server = account.server._replace(port=5070)
     send(world, transaction="t2")
     assert world.sip.sent[2].request.headers.get("Proxy-Authorization") is None
 

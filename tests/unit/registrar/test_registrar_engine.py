@@ -264,6 +264,18 @@ def test_a_refusal_says_what_to_do(code: int, word: str) -> None:
     assert word in rig.status().reason
 
 
+def test_a_nonce_that_a_pbx_turns_away_is_not_used_again() -> None:
+    rig = registered()
+    rig.pbx.answer = lambda request: request.respond(403) if "Authorization" in request.headers else None
+    rig.run(60)
+    assert rig.status().state is RegistrationState.REJECTED
+    before = len(rig.pbx.requests)
+    rig.pbx.answer = None
+    rig.run(600)
+    assert "Authorization" not in rig.pbx.requests[before][1].headers
+    assert rig.status().state is RegistrationState.REGISTERED
+
+
 def test_a_deleted_row_is_unregistered_and_forgotten() -> None:
     rig = registered()
     rig.engine.delete("alice@pbx.example", 0)

@@ -318,10 +318,15 @@ class TestServer:
 
     @pytest.mark.parametrize("nonce", ["", "x", "zz.1.0", "3e8.abc." + "0" * 32, "\udcff"])
     def test_a_nonce_has_to_be_ours(self, nonce: str) -> None:
+        """As after a restart: who knows the password is challenged anew, not turned away."""
         server, client, request = DigestServer("r"), DigestClient("alice"), register()
         client.learn(Response(401, headers=[("WWW-Authenticate", str(Challenge("r", nonce, Algorithm.SHA_256)))]))
         client.authorize(request, PASSWORD)
-        assert server.verify(request, lambda _: PASSWORD, 1.0) is Verdict.WRONG
+        assert server.verify(request, lambda _: PASSWORD, 1.0) is Verdict.STALE
+
+    def test_a_nonce_of_another_does_not_help_who_has_the_wrong_password(self) -> None:
+        request = self.exchange(DigestServer("r"), "guess")
+        assert DigestServer("r").verify(request, lambda _: PASSWORD, 1001.0) is Verdict.WRONG
 
     def test_servers_that_share_a_key_share_nonces(self) -> None:
         one, two = DigestServer("r", key=b"k" * 16), DigestServer("r", key=b"k" * 16)

@@ -27,9 +27,10 @@ class Verdict(Enum):
     MISSING = "missing"
     """None for this realm: challenge."""
     STALE = "stale"
-    """Right, but the nonce is too old, or this use of it was seen before: challenge again, with ``stale``."""
+    """Right, but the nonce is too old, not ours (as after a restart), or this use of it was seen before: challenge
+    again, with ``stale`` (RFC 7616 section 3.3)."""
     WRONG = "wrong"
-    """Unknown user, wrong password, or not our nonce."""
+    """Unknown user, or wrong password."""
 
 
 class ReplayGuard:
@@ -91,11 +92,11 @@ class DigestServer:
             return Verdict.MISSING
         age = self._age(credentials.nonce, now)
         expected = self._expected(credentials, password_of, request.method, request.body)
-        if expected is None or age is None or credentials.uri != request.uri:
+        if expected is None or credentials.uri != request.uri:
             return Verdict.WRONG
         if not _same(expected, credentials.response.lower()):
             return Verdict.WRONG
-        if age > self._nonce_life or not self._is_new(credentials):
+        if age is None or age > self._nonce_life or not self._is_new(credentials):
             return Verdict.STALE
         return Verdict.OK
 

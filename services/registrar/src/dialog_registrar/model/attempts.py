@@ -25,6 +25,8 @@ from dialog_registrar.ports import Failure, RegisterTransaction
 LONGEST_PAUSE = 30.0
 """Seconds that one 503 closes a server for; the next one does so again."""
 
+FORBIDDEN = 403
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -130,6 +132,8 @@ class Attempts:
             self._engine.pacer.close(entry.server, now + min(seconds, LONGEST_PAUSE))
         self._release(attempt, Outcome.ANSWERED, now)
         registration.receive(response, now, self._engine.jitter())
+        if response.code == FORBIDDEN:
+            entry.digest = None  # It may be the nonce that was refused: the next attempt asks for another one.
         if response.is_success:
             entry.holdup = ""
             if entry.digest is not None:

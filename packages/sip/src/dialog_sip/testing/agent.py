@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import count
 
 from dialog_sip.digest import DigestClient, Outcome
-from dialog_sip.errors import RemoteProtocolError, SipError
+from dialog_sip.errors import LocalProtocolError, RemoteProtocolError, SipError
 from dialog_sip.headers import HeaderValue
 from dialog_sip.message import Message, Request, Response
 from dialog_sip.parser import parse_message
@@ -185,7 +186,9 @@ class UserAgent:
             return
         if request.method in _WITH_CONTACT and 100 < response.code < 300 and "Contact" not in response.headers:
             response.headers.add("Contact", f"<sip:{self.name}@{self.name}.invalid>")
-        self.layer.respond(name, response, self._clock.now)
+        # It may have been answered in our place at this very moment, and the event is on its way.
+        with suppress(LocalProtocolError):
+            self.layer.respond(name, response, self._clock.now)
 
     def _cancel(self, invite: Request) -> None:
         for name, (_, built, _, _) in list(self._clients.items()):

@@ -243,7 +243,7 @@ async def test_a_partition_is_taken_over_with_what_changed_meanwhile(
     assert alice is not None
     assert alice.predecessor == old
     assert registrar.engine.flows_wanted == {PBX: 4444}
-    changed = registrar.engine.changed[0]
+    changed = registrar.engine.news.changed[0]
     assert (changed["gone@pbx.example"], changed["broken"]) == (None, None)
 
 

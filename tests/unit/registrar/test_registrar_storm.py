@@ -173,7 +173,7 @@ def test_an_outage_ends_with_a_registration_each_and_no_herd() -> None:
     storm.run(60)
     storm.pbx.faults = Faults(away=True)
     storm.run(60)
-    storm.pbx.forget()
+    storm.pbx.forget(storm.now)
     storm.pbx.faults = Faults()
     storm.pbx.reset()
     storm.run(15)

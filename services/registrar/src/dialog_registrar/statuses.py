@@ -31,7 +31,8 @@ GATHER_FOR = 0.03
 AT_A_TIME = 500
 """Statuses in one transaction."""
 RENEWALS_EVERY = 3.0
-"""Seconds that new grants of what was registered before wait for each other. A transaction costs as much as thirty
+"""Seconds that statuses which nobody waits for wait for each other: new grants of what was registered before, first
+REGISTERs that will have their answer in a moment. A transaction costs as much as thirty
 statuses; and who takes over without the last of these knows of a binding that ends a little earlier, and refreshes it
 a little early."""
 FLUSH_WITHIN = 3.0
@@ -40,10 +41,11 @@ _WORRIES = frozenset({RegistrationState.RETRYING, RegistrationState.REJECTED})
 
 
 class StatusPublisher:
-    """Keeps :attr:`Engine.changed` empty; a part of the service."""
+    """Keeps :attr:`Engine.news` empty; a part of the service."""
 
     def __init__(self, engine: Engine, publisher: Publisher) -> None:
         self._engine = engine
+        self._news = engine.news
         self._publisher = publisher
         self._ownership: Ownership | None = None
         self._under_way: dict[int, asyncio.Future[bool]] = {}
@@ -57,9 +59,9 @@ class StatusPublisher:
 
     def look(self) -> None:
         """See whether there is something to publish."""
-        if self._engine.changed:
+        if self._news.changed:
             self._some.set()
-        if self._engine.renewed and self._renewals is None:
+        if self._news.unhurried and self._renewals is None:
             self._renewals = asyncio.get_running_loop().call_later(RENEWALS_EVERY, self._publish_renewals)
 
     def stop(self) -> None:
@@ -82,32 +84,32 @@ class StatusPublisher:
 
     def publish(self) -> None:
         """Begin a transaction for each partition that has changes and none under way."""
-        for partition in list(self._engine.changed):
+        for partition in list(self._news.changed):
             if partition not in self._under_way:
                 self._publish_of(partition)
 
     def _publish_renewals(self) -> None:
         self._renewals = None
-        for partition in list(self._engine.renewed):
+        for partition in list(self._news.unhurried):
             if partition not in self._under_way:
                 self._publish_of(partition)
 
     def let_go(self, partition: int) -> None:
         """Hand the last changes of a partition over to its transaction: it is about to be somebody else's."""
         self._under_way.pop(partition, None)
-        while self._engine.changed.get(partition) or self._engine.renewed.get(partition):
+        while self._news.changed.get(partition) or self._news.unhurried.get(partition):
             self._publish_of(partition)
 
     async def flush(self) -> None:
         """Wait, bounded, until everything is published."""
         try:
             async with asyncio.timeout(FLUSH_WITHIN):
-                while self._engine.changed or self._engine.renewed or self._under_way:
+                while self._news.changed or self._news.unhurried or self._under_way:
                     self.publish()
                     self._publish_renewals()
                     await asyncio.wait(set(self._under_way.values()) or {asyncio.ensure_future(asyncio.sleep(0))})
         except TimeoutError:
-            log.warning("not all statuses are published", partitions=sorted(self._engine.changed))
+            log.warning("not all statuses are published", partitions=sorted(self._news.changed))
 
     def _publish_of(self, partition: int) -> None:
         messages = self._messages(partition)
@@ -122,8 +124,8 @@ class StatusPublisher:
 
     def _messages(self, partition: int) -> list[Message]:
         moment = self._engine.moment()
-        changed = _take(self._engine.changed, partition, AT_A_TIME)
-        renewed = _take(self._engine.renewed, partition, AT_A_TIME - len(changed))
+        changed = _take(self._news.changed, partition, AT_A_TIME)
+        renewed = _take(self._news.unhurried, partition, AT_A_TIME - len(changed))
         made = [self._message(aor, entry, moment) for aor, entry in changed]
         made += [self._renewal(aor, entry, moment) for aor, entry in renewed]
         return [message for message in made if message is not None]
@@ -143,15 +145,14 @@ class StatusPublisher:
 
     def _renewal(self, aor: str, entry: Entry | None, moment: Moment) -> Message | None:
         if entry is None or entry.told is None:
-            # It has changed since, and is told of with what changed.
-            return None
+            return self._message(aor, entry, moment)
         entry.published = None
         return self._publisher.message(REGISTRATIONS, aor, status_of(entry, self._engine.instance, moment))
 
     def _committed(self, partition: int, future: asyncio.Future[bool]) -> None:
         if self._under_way.get(partition) is future:
             del self._under_way[partition]
-        if self._engine.changed.get(partition):
+        if self._news.changed.get(partition):
             self._some.set()
 
 

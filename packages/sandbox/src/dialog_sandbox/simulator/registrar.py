@@ -92,9 +92,11 @@ class Registrar:
         """Return how many bindings ended and nobody came for them again."""
         return sum(user.expires_at is not None and user.expires_at <= now for user in self.users.values())
 
-    def forget(self) -> None:
+    def forget(self, now: float) -> None:
         """Lose every binding and nonce, as a restart without a database does."""
         for user in self.users.values():
+            if user.expires_at is not None and user.expires_at <= now:
+                self.counts.lapses.note(now - user.expires_at)
             user.expires_at, user.nonce = None, b""
 
     def reset(self) -> None:

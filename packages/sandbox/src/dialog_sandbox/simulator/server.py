@@ -99,7 +99,7 @@ class Server:
                 self._load.reset()
                 return {}
             case "POST", "/forget":
-                self.registrar.forget()
+                self.registrar.forget(time.monotonic())
                 return {}
         raise WrongRequestError(404, f"no {method} {path}")
 

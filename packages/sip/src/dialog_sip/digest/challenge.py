@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from dialog_sip.digest.algorithm import Algorithm, Qop
@@ -11,6 +12,10 @@ from dialog_sip.message import Response
 
 _SCHEME = "digest "
 _HEADERS = (("WWW-Authenticate", False), ("Proxy-Authenticate", True))
+
+_PARAM = re.compile(r'([A-Za-z]+)=(?:"([^"\\]*)"|([^\s",=]+))(?:, ?|$)')
+# One challenge, nothing in it escaped or blank where it need not be: what nearly all servers send.
+_PLAIN = re.compile(f"Digest (?:{_PARAM.pattern})+")
 
 
 class Challenge(NamedTuple):
@@ -78,6 +83,16 @@ def auth_params(parts: list[str]) -> dict[str, str]:
 
 
 def _parse(value: str, *, proxy: bool) -> list[Challenge]:
+    if _PLAIN.fullmatch(value):
+        pairs = _PARAM.findall(value, len(_SCHEME))
+        params = {name.lower(): quoted or word for name, quoted, word in pairs}
+        if len(params) == len(pairs):
+            found = _challenge(params, proxy=proxy)
+            return [] if found is None else [found]
+    return _parse_unusual(value, proxy=proxy)
+
+
+def _parse_unusual(value: str, *, proxy: bool) -> list[Challenge]:
     try:
         parts = split_outside(value, ",")
     except RemoteProtocolError:

@@ -163,3 +163,5 @@ IN_FLIGHT: Final = frozenset({_S.REGISTERING, _S.STOPPING, _S.UNREGISTERING, _S.
 WANTS_TO_SEND: Final = frozenset({_S.ASKING, _S.LEAVING})
 KEEPING: Final = frozenset({_S.ASKING, _S.REGISTERING, _S.REGISTERED})
 """States in which all is well where there is a binding."""
+BEGINNING: Final = frozenset({_S.ASKING, _S.REGISTERING})
+"""States that lead to a binding, where there is none."""

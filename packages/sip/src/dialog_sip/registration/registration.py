@@ -14,6 +14,7 @@ from dialog_sip.message import Request, Response
 from dialog_sip.registration import answer, timing
 from dialog_sip.registration.binding import Binding
 from dialog_sip.registration.machine import (
+    BEGINNING,
     IN_FLIGHT,
     KEEPING,
     TRANSITIONS,
@@ -101,6 +102,11 @@ class Registration:
     def is_steady(self, now: float) -> bool:
         """Tell whether the binding is good and is kept good, nothing having gone wrong since it was granted."""
         return self._state in KEEPING and not self.reason and self.is_bound(now)
+
+    @property
+    def is_beginning(self) -> bool:
+        """True while the first REGISTER waits for its turn or its answer, nothing having gone wrong yet."""
+        return self._state in BEGINNING and self.binding is None and not self.reason
 
     def start(self, now: float) -> None:
         """Register; or, where that failed before, try again now."""

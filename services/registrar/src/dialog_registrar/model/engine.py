@@ -5,7 +5,7 @@ Theory of operation. An entry (``model/entry.py``) is what is known of a mapping
 :meth:`Engine.settle`, which brings it a step nearer to what its row asks for, and in ``_follow``, which does what the
 machine wants: a place in the pacer (``model/pacing.py``), a timer in the one heap for all, a status to publish.
 Nothing here waits, sends or reads: :meth:`take` says which REGISTERs may go, :attr:`flows_wanted`, :attr:`unread` and
-:attr:`changed` say what others have to do.
+:attr:`news` say what others have to do.
 
 A mapping in five steps: :meth:`upsert` (the row), :meth:`password_read` and :meth:`flow_up` (what it needs),
 :meth:`take` and ``model/attempts.py`` (the REGISTER and its answer), :meth:`wake` (the refresh).
@@ -18,7 +18,7 @@ from dataclasses import replace
 from random import Random
 
 from dialog_schemas.registrations import RegistrationStatus
-from dialog_sip.registration import Registration, RegistrationSettings, RegistrationState
+from dialog_sip.registration import Registration, RegistrationSettings
 from pydantic import SecretStr
 
 from dialog_registrar.model import words
@@ -26,6 +26,7 @@ from dialog_registrar.model.continuing import new_registration
 from dialog_registrar.model.entry import Entry
 from dialog_registrar.model.holdings import Holdings
 from dialog_registrar.model.mapping import Mapping, Server, unusable
+from dialog_registrar.model.news import News
 from dialog_registrar.model.pacing import Pacer
 from dialog_registrar.model.status import Moment
 from dialog_registrar.model.timers import Timers
@@ -66,10 +67,8 @@ class Engine:
         """Flows that nobody has any more."""
         self.unread: dict[str, Mapping] = {}
         """Mappings whose password has to be read."""
-        self.changed: dict[int, dict[str, Entry | None]] = {}
-        """Statuses to publish by partition and AOR; None is a tombstone."""
-        self.renewed: dict[int, dict[str, Entry | None]] = {}
-        """The same for those that tell nothing new but times: there are many, and nobody waits for them."""
+        self.news = News()
+        """Statuses to publish."""
         self._flows: dict[Server, str | None] = {}
         self._flow_troubles: dict[Server, str] = {}
         self._timers: Timers[Entry] = Timers()
@@ -94,7 +93,7 @@ class Engine:
         self._want(entry)
         if entry.wants_binding:
             # Not before the password of this revision is there: an old one would only be refused.
-            self._note(entry)
+            (self.news.tell if entry.published else self.news.tell_some_time)(entry)
         else:
             self.settle(entry)
 
@@ -113,7 +112,7 @@ class Engine:
         """Take the end of a row: unregister, then forget. Of what was never here only the status is dropped."""
         entry = self.holdings.get(aor)
         if entry is None:
-            self.changed.setdefault(partition, {})[aor] = None
+            self.news.tell_gone(aor, partition)
             return
         entry.gone = True
         self.unread.pop(aor, None)
@@ -125,8 +124,7 @@ class Engine:
             self._drop(entry)
             self.holdings.depart(entry, self.now())
             self._leave_flow(entry.server)
-        self.changed.pop(partition, None)
-        self.renewed.pop(partition, None)
+        self.news.drop(partition)
 
     # What entries need.
 
@@ -344,10 +342,8 @@ class Engine:
                 entry.asked = True
                 self.pacer.ask(entry.server, entry, entry.deadline(now))
             self._set_timer(entry, registration, now)
-            if entry.told == registration.contact and not entry.holdup and registration.is_steady(now):
-                self._note_renewal(entry, registration)
-                return
-        self._note(entry)
+        if self.holdings.get(entry.aor) is entry:
+            self.news.look(entry, self.now())
 
     def _set_timer(self, entry: Entry, registration: Registration, now: float) -> None:
         if registration.timer is not None:
@@ -367,15 +363,9 @@ class Engine:
             moment = self.moment()
             entry.holdup = words.silent(entry.server, moment.at(since) or moment.wall)
 
-    def _note_renewal(self, entry: Entry, registration: Registration) -> None:
-        """Have a new grant told some time. That a REGISTER is on its way for it is not told at all."""
-        if registration.state is RegistrationState.REGISTERED:
-            self.renewed.setdefault(entry.partition, {})[entry.aor] = entry
-
     def _note(self, entry: Entry) -> None:
-        entry.told = None
         if self.holdings.get(entry.aor) is entry:
-            self.changed.setdefault(entry.partition, {})[entry.aor] = entry
+            self.news.tell(entry)
 
     def _forget(self, entry: Entry) -> None:
         stood = self.holdings.get(entry.aor) is entry
@@ -383,7 +373,7 @@ class Engine:
         self.holdings.remove(entry)
         self._leave_flow(entry.server)
         if stood:
-            self.changed.setdefault(entry.partition, {})[entry.aor] = None
+            self.news.tell_gone(entry.aor, entry.partition)
 
     def _drop(self, entry: Entry) -> None:
         entry.dropped = True

@@ -36,7 +36,8 @@ class Follower:
         self._prepare = prepare
         self._from_end = from_end
         self._feed: Feed | None = None
-        self._missing: dict[TopicPartition, int] = {}
+        self._positions: dict[TopicPartition, int] = {}
+        self._missing: dict[TopicPartition, int] | None = None
         """Partitions that are not read to where they ended at the start, with that offset."""
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()
@@ -63,23 +64,29 @@ class Follower:
         """React to having read up to where the topic ended at the start. Called once."""
 
     async def _session(self) -> None:
-        if self._feed is None:
-            await unless_stopped(self._stopping, self._open())
-        while self._feed is not None and not self._feed.is_closed:
-            for batch in await self._feed.take():
-                await self._handle(batch)
+        await unless_stopped(self._stopping, self._open())
+        feed = self._feed
+        try:
+            while feed is not None and not feed.is_closed:
+                for batch in await feed.take():
+                    await self._handle(batch)
+        finally:
+            if feed is not None:
+                feed.close()
 
     async def _open(self) -> None:
         await self._prepare()
-        ends = await self._reader.offsets(self._topic, END)
-        starts = ends if self._from_end else await self._reader.offsets(self._topic, FIRST)
-        self._missing = {partition: end for partition, end in ends.items() if starts[partition] < end}
-        self._feed = self._reader.open(starts, self._topic)
+        if self._missing is None:
+            ends = await self._reader.offsets(self._topic, END)
+            self._positions = ends if self._from_end else await self._reader.offsets(self._topic, FIRST)
+            self._missing = {partition: end for partition, end in ends.items() if self._positions[partition] < end}
+        self._feed = self._reader.open(self._positions, self._topic)
         self._look_whether_ready()
 
     async def _handle(self, batch: Batch) -> None:
         for raw in batch.records:
             await self.handle(record_of(self._names, raw))
+            self._positions[batch.partition] = raw.offset + 1
         # The offset, not the last record: transaction markers and compacted records take up offsets as well.
         if self._missing and batch.next_offset >= self._missing.get(batch.partition, batch.next_offset + 1):
             del self._missing[batch.partition]

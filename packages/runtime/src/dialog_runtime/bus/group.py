@@ -3,7 +3,7 @@
 Theory of operation. aiokafka rebalances eagerly: at every change of the group all partitions are revoked and dealt out
 anew. Each partition that is dealt to us gets a lane, a task that handles its records in order and notes how far it is.
 The records come from the reader that the rest of the process has as well; aiokafka's consumer is there for the group
-alone, and its own fetching is paused. Offsets noted are committed a few times a second and when partitions are
+alone, and its own fetching is paused. Offsets noted are committed twice a second and when partitions are
 revoked, so always after the effect. On revocation a lane finishes the record in hand and ends; a record that waits
 for something that is away is left for the next owner. An error of the group itself ends the session, and a new one is
 begun.
@@ -28,8 +28,8 @@ from dialog_runtime.bus.record import Record
 
 log = structlog.get_logger(__name__)
 
-COMMIT_EVERY = 0.1
-"""Seconds between commits of what was handled."""
+COMMIT_EVERY = 0.5
+"""Seconds between commits of what was handled. Each costs as much as half a record; after a crash some come again."""
 COMMIT_WITHIN = 5.0
 """Seconds that a commit may take; one that fails means that the records come again."""
 REVOKE_WITHIN = 5.0

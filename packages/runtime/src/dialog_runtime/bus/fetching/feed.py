@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
 
-FULL = 2000
+FULL, FULL_BYTES = 2000, 8 << 20
 """Records that wait; beyond, the partitions are not fetched until they were taken."""
 
 
@@ -18,6 +18,8 @@ class Batch(NamedTuple):
     partition: TopicPartition
     records: Sequence[Any]
     next_offset: int
+    size: int
+    """Bytes as they came."""
 
 
 class Feed:
@@ -33,27 +35,29 @@ class Feed:
         """Where to fetch next."""
         self._changed = changed
         self._batches: list[Batch] = []
-        self._waiting = 0
+        self._waiting = self._waiting_bytes = 0
         self._some = asyncio.Event()
         self.is_closed = False
 
     @property
     def is_full(self) -> bool:
         """True where nothing is to be fetched for it now."""
-        return self._waiting >= FULL
+        return self._waiting >= FULL or self._waiting_bytes >= FULL_BYTES
 
     def put(self, batch: Batch) -> None:
         """Let ``batch`` wait."""
         self.offsets[batch.partition] = batch.next_offset
         self._batches.append(batch)
         self._waiting += len(batch.records)
+        self._waiting_bytes += batch.size
         self._some.set()
 
     async def take(self) -> list[Batch]:
         """Wait for records and return all there are, in order per partition; none once it is closed."""
         await self._some.wait()
         batches, self._batches = self._batches, []
-        was_full, self._waiting = self.is_full, 0
+        was_full = self.is_full
+        self._waiting = self._waiting_bytes = 0
         if not self.is_closed:
             self._some.clear()
             if was_full:

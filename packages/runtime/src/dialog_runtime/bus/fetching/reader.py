@@ -27,6 +27,7 @@ from aiokafka.errors import (
     KafkaError,
     LeaderNotAvailableError,
     NoError,
+    NotLeaderForPartitionError,
     OffsetOutOfRangeError,
     UnknownTopicOrPartitionError,
     for_code,
@@ -51,6 +52,7 @@ FIRST, END = -2, -1
 """What :meth:`FetchReader.offsets` asks for: the first offset there is, or that after the last stable one."""
 _LOOK_EVERY = 30.0
 _LOOKS, _LOOK_AGAIN = 20, 0.05
+_NOT_YET = (UnknownTopicOrPartitionError, LeaderNotAvailableError, NotLeaderForPartitionError)
 _NOBODY = _ANY_REPLICA = -1
 
 
@@ -92,11 +94,13 @@ class FetchReader:
 
     async def offsets(self, topic: str, at: int) -> dict[TopicPartition, int]:
         """Return the offset :data:`FIRST` or :data:`END` of each partition of ``topic``. Raises aiokafka's errors."""
-        await self._up.wait()
-        client = self._client
-        if client is None:
-            raise KafkaConnectionError("the reader was stopped")
-        return await _offsets(client, await _partitions(client, topic), at)
+        for _ in range(_LOOKS):
+            try:
+                return await self._offsets(topic, at)
+            except _NOT_YET:
+                # A topic that was made a moment ago; the broker may not know yet who leads it.
+                await asyncio.sleep(_LOOK_AGAIN)
+        return await self._offsets(topic, at)
 
     def stop(self) -> None:
         """Fetch no more and end."""
@@ -106,6 +110,18 @@ class FetchReader:
     async def run(self) -> None:
         """Fetch until stopped."""
         await until_stopped(self._stopping, self._session, "fetching")
+
+    async def _offsets(self, topic: str, at: int) -> dict[TopicPartition, int]:
+        await self._up.wait()
+        client = self._client
+        if client is None:
+            raise KafkaConnectionError("the reader was stopped")
+        await client.add_topic(topic)
+        partitions = client.cluster.partitions_for_topic(topic)
+        if not partitions:
+            await client.force_metadata_update()
+            raise UnknownTopicOrPartitionError(topic)
+        return await _offsets(client, [TopicPartition(topic, number) for number in partitions], at)
 
     async def _session(self) -> None:
         await unless_stopped(self._stopping, self._serve())
@@ -229,19 +245,7 @@ def _decoded(fetched: Fetched, offset: int) -> Batch:
     records = PartitionRecords(
         fetched.partition, MemoryRecords(fetched.records), aborted, offset, None, None, True, READ_COMMITTED
     )
-    return Batch(fetched.partition, list(records), records.next_fetch_offset)
-
-
-async def _partitions(client: AIOKafkaClient, topic: str) -> list[TopicPartition]:
-    """Return the partitions of ``topic``, which may have been made a moment ago."""
-    await client.add_topic(topic)
-    for _ in range(_LOOKS):
-        numbers = client.cluster.partitions_for_topic(topic)
-        if numbers:
-            return [TopicPartition(topic, number) for number in numbers]
-        await asyncio.sleep(_LOOK_AGAIN)
-        await client.force_metadata_update()
-    raise UnknownTopicOrPartitionError(topic)
+    return Batch(fetched.partition, list(records), records.next_fetch_offset, len(fetched.records))
 
 
 async def _offsets(client: AIOKafkaClient, partitions: Iterable[TopicPartition], at: int) -> dict[TopicPartition, int]:
@@ -249,7 +253,7 @@ async def _offsets(client: AIOKafkaClient, partitions: Iterable[TopicPartition],
     for partition in partitions:
         node = client.cluster.leader_for_partition(partition)
         if node is None or node == _NOBODY:
-            client.force_metadata_update()
+            await client.force_metadata_update()
             raise LeaderNotAvailableError(str(partition))
         by_node.setdefault(node, {}).setdefault(partition.topic, []).append((partition.partition, at))
     found: dict[TopicPartition, int] = {}
@@ -260,7 +264,7 @@ async def _offsets(client: AIOKafkaClient, partitions: Iterable[TopicPartition],
         for topic, answers in response.topics:
             for number, code, _, offset in answers:
                 if for_code(code) is not NoError:
-                    client.force_metadata_update()
+                    await client.force_metadata_update()
                     raise for_code(code)(topic)
                 found[TopicPartition(topic, number)] = offset
     return found

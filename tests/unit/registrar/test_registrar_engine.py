@@ -151,7 +151,7 @@ class Rig:
         for entries in self.engine.news.changed.values():
             for aor, entry in entries.items():
                 self._prints[aor], before = (
-                    (None if entry is None else fingerprint(entry, self.now)),
+                    (None if entry is None else hash(fingerprint(entry, self.now))),
                     self._prints.get(aor),
                 )
                 if entry is not None and self._prints[aor] != before:
@@ -194,6 +194,18 @@ def test_a_row_becomes_a_registration() -> None:
     assert status.expires_at == START + timedelta(seconds=1060)
     assert [request.cseq.number for _, request in rig.pbx.requests] == [1, 2]
     assert status.cseq == 2 + CSEQ_RESERVE
+
+
+def test_bindings_of_other_devices_are_left_alone_and_change_no_status() -> None:
+    rig = Rig(Pbx())
+    rig.pbx.bindings["alice"] = {"sip:alice@phone.example": rig.now + 50}
+    rig.engine.upsert(row(), 0)
+    rig.run(1)
+    told = len(rig.published)
+    assert rig.status().state is RegistrationState.REGISTERED
+    assert "sip:alice@phone.example" in rig.pbx.live("alice", rig.now)
+    rig.run(30)
+    assert len(rig.published) == told
 
 
 def test_nothing_is_sent_before_the_password_is_there() -> None:

@@ -135,7 +135,10 @@ def fingerprint(entry: Entry, now: float) -> Fingerprint:
     if registration is None:
         return state, reason, entry.mapping.revision
     attempt = registration.timer if registration.state is not RegistrationState.REGISTERED else None
+    binding = registration.binding
+    # What else the PBX said with it, such as the bindings of other devices, is not told.
+    grant = None if binding is None else (binding.granted, binding.registered_at, binding.expires_at)
     return (
-        state, reason, entry.mapping.revision, registration.contact, registration.binding, attempt,
+        state, reason, entry.mapping.revision, registration.contact, grant, attempt,
         registration.last_code,
     )  # fmt: skip

@@ -1,5 +1,7 @@
 """RFC 5118: IPv6 in SIP."""
 
+from zlib import crc32
+
 from torture.case import TAKEN, Answer, Case, wire
 
 
@@ -14,7 +16,11 @@ def _message(
     method = start.partition(" ")[0]
     lines = [start, f"To: {to}", "From: sip:hopper@left.test;tag=71x2"]
     lines += [f"Via: {value}" for value in via.split("\n")]
-    lines += ["Call-ID: six.8812@gate_9100", "Max-Forwards: 70", f"CSeq: 7176 {method}"]
+    lines += [
+        f"Call-ID: six.{crc32(start.encode() + via.encode())}@gate_9100",
+        "Max-Forwards: 70",
+        f"CSeq: 7176 {method}",
+    ]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in more.items()]
     return wire("\n".join([*lines, "Content-Length: LENGTH"]), body)
 

@@ -204,11 +204,29 @@ class TestRequestsOfPeers:
 
     def test_the_same_branch_of_another_sender_or_method_is_another_request(self) -> None:
         bench = LayerBench()
-        other = sip("OPTIONS", branch="z9hG4bK-1")
+        other = sip("OPTIONS", branch="z9hG4bK-1", call_id="call-2")
         other.headers.set("Via", "SIP/2.0/UDP 192.0.2.99:5060;branch=z9hG4bK-1")
         for request in (sip("OPTIONS", branch="z9hG4bK-1"), other, sip("BYE", branch="z9hG4bK-1")):
             bench.receive(request)
         assert len(bench.take()) == 3
+
+    def test_a_copy_that_came_by_another_way_is_merged(self) -> None:
+        bench = LayerBench()
+        name = bench.peer_sends(sip("INVITE", branch="z9hG4bK-1"))
+        bench.clear()
+        bench.receive(sip("INVITE", branch="z9hG4bK-2"))
+        bench.receive(sip("INVITE", branch="z9hG4bK-2"))
+        assert bench.sent() == ["482", "482"]
+        assert bench.heard() == []
+        bench.receive(sip("INVITE", branch="z9hG4bK-3", cseq=2))
+        forked = sip("INVITE", branch="z9hG4bK-5")
+        forked.uri = "sip:carol@example.com"
+        bench.receive(forked)
+        assert bench.heard() == ["RequestReceived", "RequestReceived"]
+        bench.respond(name, 486)
+        bench.clear()
+        bench.receive(sip("INVITE", branch="z9hG4bK-4"))
+        assert bench.heard() == ["RequestReceived"]
 
     def test_an_invite_is_told_100_at_once(self) -> None:
         bench = LayerBench()
@@ -269,7 +287,7 @@ class TestRequestsOfPeers:
         [event] = bench.take()
         assert isinstance(event, RequestReceived)
         assert event.flow.remote == ("192.0.2.20", 5060)
-        request = sip("OPTIONS")
+        request = sip("OPTIONS", call_id="call-2")
         request.headers.prepend("Via", "SIP/2.0/UDP 192.0.2.20:5060;rport;branch=z9hG4bK-2")
         bench.receive(request)
         [event] = bench.take()
@@ -387,7 +405,7 @@ class TestBounds:
     def test_the_oldest_request_of_a_peer_gives_way(self) -> None:
         bench = LayerBench(limit=3)
         for index in range(4):
-            bench.receive(sip("OPTIONS", branch=f"z9hG4bK-{index}"))
+            bench.receive(sip("OPTIONS", branch=f"z9hG4bK-{index}", call_id=f"call-{index}"))
         [refusal] = bench.wire()
         assert isinstance(refusal, Response)
         assert (refusal.code, refusal.via.branch) == (503, "z9hG4bK-0")

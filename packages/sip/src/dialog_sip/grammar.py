@@ -113,7 +113,7 @@ def parse_params(text: str) -> Params:
 def _parse_unusual_params(text: str) -> Params:
     """Read parameters with blanks or quotes, or with a name twice."""
     params: dict[str, str | None] = {}
-    for part in text.split(";") if '"' not in text else split_outside(text, ";"):
+    for part in text.split(";") if '"' not in text else _split_marked(text, ";"):
         name, equals, value = part.partition("=")
         name = name.strip().lower()
         if name and name not in params:

@@ -37,8 +37,8 @@ class Candidate:
         Raises :class:`SdpError`.
         """
         parts = words(text.removeprefix("a=").removeprefix(_PREFIX), _FIXED_FIELDS)
-        if parts[6].lower() != "typ":
-            raise SdpError("a candidate without typ")
+        if parts[6].lower() != "typ" or parts[0].startswith(("a=", _PREFIX)):
+            raise SdpError("a candidate without typ, or with two prefixes")
         pairs = dict(zip(parts[_FIXED_FIELDS::2], parts[_FIXED_FIELDS + 1 :: 2], strict=False))
         related_port = pairs.pop("rport", None)
         return cls(

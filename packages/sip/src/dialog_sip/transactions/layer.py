@@ -11,8 +11,9 @@ import secrets
 from collections.abc import Callable
 
 from dialog_sip.capabilities import Capabilities
-from dialog_sip.errors import LocalProtocolError, RemoteProtocolError
+from dialog_sip.errors import Layer, LocalProtocolError, RemoteProtocolError
 from dialog_sip.message import Message, Request, Response
+from dialog_sip.status import PHRASES
 from dialog_sip.transactions import matching
 from dialog_sip.transactions.engine import Engine
 from dialog_sip.transactions.events import (
@@ -42,6 +43,10 @@ MAX_TRANSACTIONS = 100_000
 
 MAX_FORKS = 32
 """2xx with different To tags that one INVITE may have; what is beyond is dropped."""
+
+_MERGED = RemoteProtocolError(
+    "the request came before by another way", status=482, reason=PHRASES[482], layer=Layer.CAPABILITY
+)
 
 
 def random_token() -> str:
@@ -176,9 +181,16 @@ class TransactionLayer:
         if known is not None:
             self._engine.step(known, Input.REQUEST, now)
             return
+        merge = matching.merge_key(request)
+        first = None if merge is None else self._store.merging.get(merge)
+        if first is not None and first.is_unanswered:
+            self.refuse(request, _MERGED, flow)
+            return
         self._make_room(now)
-        machine = server_machine(request.method)
-        self._engine.start(Transaction(self._new_token(), key, request, flow, machine), now)
+        started = Transaction(self._new_token(), key, request, flow, server_machine(request.method))
+        if merge is not None:
+            self._store.watch_merging(started, merge)
+        self._engine.start(started, now)
 
     def refuse(self, request: Request, error: RemoteProtocolError, flow: FlowLike) -> None:
         """Answer a request that is refused without a transaction, if it says enough to be answered."""

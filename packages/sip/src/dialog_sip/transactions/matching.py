@@ -33,6 +33,17 @@ def ack_key(message: Message, side: str) -> Key:
     return side, message.call_id, str(message.cseq.number), message.from_.tag or ""
 
 
+def merge_key(request: Request) -> Key | None:
+    """Return what a request shares with its copies that a proxy sent by other ways; None within a SIP dialog.
+
+    RFC 3261 section 8.2.2.2. The Request-URI is part of it: an edge serves many users, and a call that forks to two of
+    them is no copy. A CANCEL follows its INVITE and has none.
+    """
+    if request.method == "CANCEL" or request.to.tag is not None:
+        return None
+    return request.uri, request.call_id, request.from_.tag or "", str(request.cseq.number), request.method
+
+
 def note_source(request: Request, flow: FlowLike) -> None:
     """Write into the top Via what is seen of its sender (RFC 3261 section 18.2.1, RFC 3581 section 4)."""
     host, port = flow.remote

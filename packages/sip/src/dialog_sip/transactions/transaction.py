@@ -27,6 +27,7 @@ class Transaction:
         "interval",
         "key",
         "machine",
+        "merge_key",
         "request",
         "response",
         "retransmit_at",
@@ -51,6 +52,8 @@ class Transaction:
         """Client side of an accepted INVITE: To tag -> our ACK, empty until the TU gave one."""
         self.ack_key: Key | None = None
         """Under what the ACK of a 2xx is found."""
+        self.merge_key: Key | None = None
+        """Under what the same request, come by another way, is found."""
         self.interval = 0.0
         self.retransmit_at: float | None = None
         self.deadline_at: float | None = None
@@ -87,7 +90,7 @@ class Transaction:
 class TransactionStore:
     """All transactions of a layer, found by name, by what a message shows, or by what an ACK shows."""
 
-    __slots__ = ("accepted", "by_id", "clients", "servers")
+    __slots__ = ("accepted", "by_id", "clients", "merging", "servers")
 
     def __init__(self) -> None:
         self.by_id: dict[str, Transaction] = {}
@@ -96,12 +99,19 @@ class TransactionStore:
         """In order of arrival."""
         self.accepted: dict[Key, Transaction] = {}
         """INVITEs with a 2xx, by what their ACK has in common with them."""
+        self.merging: dict[Key, Transaction] = {}
+        """Requests of peers outside SIP dialogs, by what they share with their copies that came by another way."""
 
     def add(self, transaction: Transaction) -> None:
         """Take in a transaction."""
         self.by_id[transaction.id] = transaction
         side = self.clients if transaction.is_client else self.servers
         side[transaction.key] = transaction
+
+    def watch_merging(self, transaction: Transaction, merge_key: Key) -> None:
+        """Make a request findable by its copies."""
+        transaction.merge_key = merge_key
+        self.merging[merge_key] = transaction
 
     def accept(self, transaction: Transaction, ack_key: Key) -> None:
         """Make an accepted INVITE findable by its ACK."""
@@ -115,6 +125,8 @@ class TransactionStore:
         side.pop(transaction.key, None)
         if transaction.ack_key is not None and self.accepted.get(transaction.ack_key) is transaction:
             del self.accepted[transaction.ack_key]
+        if transaction.merge_key is not None and self.merging.get(transaction.merge_key) is transaction:
+            del self.merging[transaction.merge_key]
 
     def oldest_server(self) -> Transaction | None:
         """Return the server transaction that came first."""

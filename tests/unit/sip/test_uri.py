@@ -17,6 +17,7 @@ EVERY_FORM = [
     "sip:[2001:db8::10]:5070;lr",
     "sip:1@[::1]",
     "sip:a?b@host",
+    "sip:a;b:c;d@host;e",
     "tel:+358-555-1234567;postd=pp22",
     "tel:7042;phone-context=example.com",
 ]

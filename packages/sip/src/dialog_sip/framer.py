@@ -73,7 +73,7 @@ class Framer:
             self._scanned = max(0, len(self._buffer) - len(_HEAD_END) + 1)
             return None
         self._wanted = self._length(end)
-        return self._next()
+        return self._take(self._wanted) if len(self._buffer) >= self._wanted else None
 
     def _keepalive(self) -> bytes | None:
         if self._expected and self._buffer.startswith(PONG):

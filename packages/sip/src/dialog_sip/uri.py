@@ -20,7 +20,7 @@ _NOT_IN_URI = re.compile(r"[\x00-\x20<>\"\x7f\ud800-\udfff]")
 _SIGNIFICANT_PARAMS = ("user", "ttl", "method", "maddr", "transport")
 # What nearly every URI looks like: no password, no headers, no IPv6. The rest is read step by step.
 _COMMON = re.compile(
-    r"(sips?):(?:([A-Za-z0-9\-_.!~*'()&=+$,;?/%]+)@)?([A-Za-z0-9\-._]+)(?::([0-9]{1,5}))?(?:;([!#-;=@-~]*))?"
+    r"(sips?):(?:([A-Za-z0-9\-_.!~*'()&=+$,;?/%]+)@)?([A-Za-z0-9\-._]+)(?::([0-9]{1,5}))?(?:;([!#-;=A-~]*))?"
 )
 _PARAM_NAME = re.compile(r"[A-Za-z0-9\-_.!~*'()\[\]/:&+$]+")
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.()")

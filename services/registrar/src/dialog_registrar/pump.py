@@ -109,7 +109,10 @@ class Pump:
         again = self._attempts.received(attempt, response, now)
         if again is not None:
             self._send(attempt, again)
-        self.push()
+        if self._engine.pacer.waiting or self._engine.news.changed:
+            self.push()
+        else:
+            self._plan_timer(now + TURN_GRAIN)
 
     def failed(self, attempt: Attempt, failure: Failure) -> None:
         """Learn that a REGISTER gets no response."""
@@ -166,14 +169,16 @@ class Pump:
 
     def _plan(self, now: float) -> None:
         times = [self._engine.next(), self.edges[0].next() if self.edges else None, self._swept_at + SWEEP_EVERY]
-        due = max(min(time for time in times if time is not None), now + TURN_GRAIN)
+        self._plan_timer(max(min(time for time in times if time is not None), now + TURN_GRAIN))
+
+    def _plan_timer(self, due: float) -> None:
         if self._timer is not None:
             if self._timer_due <= due:
                 # One turn too early is cheaper than a new timer for each change.
                 return
             self._timer.cancel()
         self._timer_due = due
-        self._timer = self._loop.call_later(due - now, self._on_timer)
+        self._timer = self._loop.call_later(due - self._now(), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

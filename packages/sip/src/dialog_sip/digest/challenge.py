@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import NamedTuple
 
 from dialog_sip.digest.algorithm import Algorithm, Qop
@@ -116,7 +117,7 @@ def _challenge(params: dict[str, str], *, proxy: bool) -> Challenge | None:
     if algorithm is None or "realm" not in params or "nonce" not in params or (named and not qops):
         return None
     return Challenge(
-        realm=params["realm"],
+        realm=sys.intern(params["realm"]),
         nonce=params["nonce"],
         algorithm=algorithm,
         qops=qops,

@@ -54,13 +54,13 @@ class ServerProof(Enum):
     """It does not, or the response was changed on its way."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Nonce:
     challenge: Challenge
-    session_cnonce: str
-    """The cnonce of all uses of a ``-sess`` algorithm: its secret holds the first one (RFC 7616 section 3.4.2)."""
-    uses: int = 0
     stale_in_a_row: int = 0
+    uses: int = 0
+    session_cnonce: str = ""
+    """The cnonce of all uses of a ``-sess`` algorithm: its secret holds the first one (RFC 7616 section 3.4.2)."""
 
     def renew(self, nonce: str) -> None:
         self.challenge = self.challenge._replace(nonce=nonce)
@@ -80,7 +80,8 @@ class DigestClient:
         self.username = username
         """User name of the credentials."""
         self._new_cnonce = new_cnonce
-        self._nonces: dict[tuple[bool, str], _Nonce] = {}
+        # A list of one, nearly always: a dictionary takes four times the memory, in each of 100,000 registrations.
+        self._nonces: list[_Nonce] = []
 
     def learn(self, response: Response, request: Request | None = None) -> Outcome:
         """Take the challenges of a 401 or 407 to the last authorized request.
@@ -95,21 +96,21 @@ class DigestClient:
             self._nonces.clear()
             return Outcome.WRONG_PASSWORD
         for challenge in challenges:
-            key = challenge.proxy, challenge.realm
-            known = self._nonces.pop(key, None)
+            known = self._known(challenge.proxy, challenge.realm)
             again = 0 if known is None or not challenge.stale else known.stale_in_a_row + (known.uses <= 1)
-            self._nonces[key] = _Nonce(challenge, self._new_cnonce(), 0, again)
-        while len(self._nonces) > MAX_REALMS:
-            del self._nonces[next(iter(self._nonces))]
+            if known is not None:
+                self._nonces.remove(known)
+            self._nonces.append(_Nonce(challenge, again))
+        del self._nonces[:-MAX_REALMS]
         return Outcome.RETRY
 
     def note_success(self, response: Response) -> None:
         """Take the next nonce from a 2xx that names one (RFC 7616 section 3.5)."""
-        for nonce in self._nonces.values():
+        for nonce in self._nonces:
             nonce.stale_in_a_row = 0
         for proxy, info in infos_of(response):
-            for (of_proxy, _), nonce in self._nonces.items():
-                if info.next_nonce and of_proxy is proxy and info.next_nonce != nonce.challenge.nonce:
+            for nonce in self._nonces:
+                if info.next_nonce and nonce.challenge.proxy is proxy and info.next_nonce != nonce.challenge.nonce:
                     nonce.renew(info.next_nonce)
 
     def proof(self, request: Request, response: Response, password: str) -> ServerProof:
@@ -129,14 +130,17 @@ class DigestClient:
         for name in _CREDENTIALS:
             if name in request.headers:
                 request.headers.remove(name)
-        for nonce in self._nonces.values():
+        for nonce in self._nonces:
             nonce.uses += 1
             name = _CREDENTIALS[nonce.challenge.proxy]
             request.headers.add(name, str(self._answer(nonce, request, password)))
         return bool(self._nonces)
 
+    def _known(self, proxy: bool, realm: str) -> _Nonce | None:
+        return next((one for one in self._nonces if (one.challenge.proxy, one.challenge.realm) == (proxy, realm)), None)
+
     def _refused(self, challenge: Challenge, request: Request | None) -> bool:
-        known = self._nonces.get((challenge.proxy, challenge.realm))
+        known = self._known(challenge.proxy, challenge.realm)
         if known is None or known.uses != 1 or (request is not None and not _used(request, known.challenge)):
             return False
         return not challenge.stale or known.stale_in_a_row >= MAX_STALE
@@ -146,7 +150,8 @@ class DigestClient:
         algorithm, qop = challenge.algorithm, challenge.qop
         cnonce = None
         if qop is not None or algorithm.is_session:
-            cnonce = nonce.session_cnonce if algorithm.is_session else self._new_cnonce()
+            cnonce = nonce.session_cnonce or self._new_cnonce()
+            nonce.session_cnonce = cnonce if algorithm.is_session else ""
         nc = None if qop is None else f"{nonce.uses:08x}"
         username, password = self._normalized(password, utf8=challenge.utf8)
         response = digest_response(
@@ -182,7 +187,7 @@ class DigestClient:
         return unicodedata.normalize("NFC", self.username), unicodedata.normalize("NFC", password)
 
     def _user_of(self, credentials: Credentials, password: str, *, proxy: bool) -> tuple[str, str]:
-        known = self._nonces.get((proxy, credentials.realm))
+        known = self._known(proxy, credentials.realm)
         return self._normalized(password, utf8=known is not None and known.challenge.utf8)
 
 

@@ -9,6 +9,8 @@ answered.
 
 from __future__ import annotations
 
+import sys
+
 from dialog_sip.errors import LocalProtocolError
 from dialog_sip.message import Request, Response
 from dialog_sip.registration import answer, timing
@@ -175,7 +177,8 @@ class Registration:
 
     def receive(self, response: Response, now: float, jitter: float) -> None:
         """Take the final answer to the REGISTER on its way."""
-        self.last_code, self.last_phrase = response.code, response.phrase
+        # One string for all registrations that heard the same.
+        self.last_code, self.last_phrase = response.code, sys.intern(response.phrase)
         event, self.reason = self._judge(response, now, jitter)
         self._apply(event, now, jitter)
 

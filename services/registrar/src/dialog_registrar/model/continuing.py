@@ -13,6 +13,7 @@ good, with another Contact         REGISTER ours, and in the same request drop t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from dialog_schemas.registrations import RegistrationStatus
@@ -48,7 +49,7 @@ def new_registration(
 
 def _account(entry: Entry) -> Account:
     host = f"[{entry.mapping.host}]" if ":" in entry.mapping.host else entry.mapping.host
-    return Account(aor=f"sip:{entry.mapping.user}@{host}", registrar=f"sip:{host}")
+    return Account(aor=f"sip:{entry.mapping.user}@{host}", registrar=sys.intern(f"sip:{host}"))
 
 
 def _binding(old: RegistrationStatus, moment: Moment) -> Binding | None:

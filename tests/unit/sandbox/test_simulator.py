@@ -91,7 +91,10 @@ def test_tells_each_lapse_and_those_that_nobody_came_for(registrar: Registrar, p
     phone.register(0.0, expires=60)
     other.register(10.0, expires=60)
     phone.register(63.0, expires=60)
-    assert registrar.lapses(75.0) == [("alice", 60.0, 3.0, 60), ("bob", 70.0, 5.0, 60)]
+    told = [("alice", 60.0, 3.0, 60), ("bob", 70.0, 5.0, 60)]
+    assert registrar.lapses(75.0) == told
+    registrar.forget(75.0)
+    assert registrar.lapses(200.0) == told
 
 
 def test_a_refresh_of_what_is_still_good_for_long_is_early(registrar: Registrar, phone: Phone) -> None:

@@ -77,12 +77,7 @@ class Registrar:
 
     def lapses(self, now: float) -> list[Lapse]:
         """Return the bindings that ended unrefreshed, with those that nobody came for again at the end."""
-        overdue = [
-            Lapse(name.decode(errors="replace"), user.expires_at, now - user.expires_at, user.granted)
-            for name, user in self.users.items()
-            if user.expires_at is not None and user.expires_at <= now
-        ]
-        return [*self.counts.lapses.last, *overdue]
+        return [*self.counts.lapses.last, *self._overdue(now)]
 
     def bound(self, now: float) -> int:
         """Return how many bindings are good."""
@@ -94,9 +89,9 @@ class Registrar:
 
     def forget(self, now: float) -> None:
         """Lose every binding and nonce, as a restart without a database does."""
+        for lapse in self._overdue(now):
+            self.counts.lapses.note(lapse)
         for user in self.users.values():
-            if user.expires_at is not None and user.expires_at <= now:
-                self.counts.lapses.note(now - user.expires_at)
             user.expires_at, user.nonce = None, b""
 
     def reset(self) -> None:
@@ -104,6 +99,13 @@ class Registrar:
         self.counts = Counts()
         for user in self.users.values():
             user.times = []
+
+    def _overdue(self, now: float) -> list[Lapse]:
+        return [
+            Lapse(name.decode(errors="replace"), user.expires_at, now - user.expires_at, user.granted)
+            for name, user in self.users.items()
+            if user.expires_at is not None and user.expires_at <= now
+        ]
 
     def _lost(self) -> bool:
         loss = self.faults.loss

@@ -7,6 +7,7 @@ from dialog_sip.headers import Headers, HeaderValue
 from dialog_sip.limits import DEFAULT_LIMITS, Limits
 from dialog_sip.message import Message, Request, Response
 from dialog_sip.parser import parse_message
+from dialog_sip.reading import read_all
 from dialog_sip.status import phrase_of
 from dialog_sip.uri import SipUri, escape_user
 from dialog_sip.validation import Drop, Refusal, admit, verdict
@@ -38,5 +39,6 @@ __all__ = [
     "escape_user",
     "parse_message",
     "phrase_of",
+    "read_all",
     "verdict",
 ]

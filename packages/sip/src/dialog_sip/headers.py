@@ -7,7 +7,8 @@ regard to case, and compact forms (RFC 3261 section 7.3.3) are the same header a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, TypeVar, cast
+from functools import lru_cache
+from typing import Any, Final, TypeVar
 
 from dialog_sip.errors import LocalProtocolError, RemoteProtocolError
 from dialog_sip.grammar import is_token, split_outside
@@ -42,6 +43,10 @@ KEYS: Final = (
     {name: name.lower() for name in _SPELLINGS} | {name.lower(): name.lower() for name in _SPELLINGS} | COMPACT_FORMS
 )
 
+_NAMES = {name.lower(): name for name in _SPELLINGS}
+# Characters of a list that is remembered: Allow and Supported of one peer never change.
+_CACHED = 256
+
 
 def key_of(name: str) -> str:
     """Return the one form under which a header name is compared."""
@@ -60,7 +65,7 @@ class Headers:
     def __init__(self, items: Iterable[tuple[str, HeaderValue]] = ()) -> None:
         self._keys: list[str] = []
         self._lines: list[str] = []
-        self._cache: dict[str, object] = {}
+        self._cache: dict[str, Any] = {}
         for name, value in items:
             self.add(name, value)
 
@@ -83,9 +88,12 @@ class Headers:
         count = keys.count(key)
         if count == 0:
             return []
-        if count == 1:
-            return [_value(self._lines[keys.index(key)])]
-        return [_value(line) for own, line in zip(keys, self._lines, strict=True) if own == key]
+        found: list[str] = []
+        at = -1
+        for _ in range(count):
+            at = keys.index(key, at + 1)
+            found.append(_value(self._lines[at]))
+        return found
 
     def count(self, name: str) -> int:
         """Return how many lines have this name."""
@@ -97,12 +105,12 @@ class Headers:
         Raises :class:`RemoteProtocolError` where a quote stays open, or for more than ``MAX_VALUES`` elements.
         """
         values = self.get_all(name)
-        if len(values) == 1 and "," not in values[0]:
-            return values if values[0] else []
-        found = [part for value in values for part in split_outside(value, ",") if part]
-        if len(found) > MAX_VALUES:
-            raise RemoteProtocolError("a header has too many values")
-        return found
+        if len(values) == 1:
+            value = values[0]
+            if "," not in value:
+                return values if value else []
+            return split_values(value)
+        return _split(values)
 
     def has_token(self, name: str, token: str) -> bool:
         """Tell whether a list header such as Supported names this token, without regard to case."""
@@ -158,12 +166,44 @@ class Headers:
                 self._lines.append(line)
         self._cache.pop(key, None)
 
-    def parsed(self, key: str, parse: Callable[[Headers], T]) -> T:
-        """Return ``parse(self)``, remembered until a line under ``key`` changes."""
-        value = self._cache.get(key, _UNREAD)
+    def read(self, key: str, parse: Callable[[str], T]) -> T | None:
+        """Return what ``parse`` makes of the first line under ``key``, None where there is none.
+
+        It is remembered until such a line changes, as is what :meth:`read_required` and :meth:`read_list` return.
+        """
+        value: T | None = self._cache.get(key, _UNREAD)
         if value is _UNREAD:
-            value = self._cache[key] = parse(self)
-        return cast("T", value)
+            keys = self._keys
+            value = parse(_value(self._lines[keys.index(key)])) if key in keys else None
+            self._cache[key] = value
+        return value
+
+    def read_required(self, key: str, parse: Callable[[str], T]) -> T:
+        """Do as :meth:`read`. Raises :class:`RemoteProtocolError` where the header is missing or empty."""
+        value: T = self._cache.get(key, _UNREAD)
+        if value is _UNREAD:
+            keys = self._keys
+            text = _value(self._lines[keys.index(key)]) if key in keys else ""
+            if not text:
+                raise RemoteProtocolError(f"{_NAMES[key]} is missing", reason=f"Missing {_NAMES[key]}")
+            value = self._cache[key] = parse(text)
+        return value
+
+    def read_list(self, key: str, parse: Callable[[str], T]) -> tuple[T, ...]:
+        """Return what ``parse`` makes of every element under ``key``: see :meth:`get_list`."""
+        values: tuple[T, ...] = self._cache.get(key, _UNREAD)
+        if values is _UNREAD:
+            values = self._cache[key] = tuple([parse(text) for text in _split(self.get_all(key))])
+        return values
+
+    def texts(self) -> list[tuple[str, str]]:
+        """Return key and value of every line in order, values unfolded and stripped."""
+        # As _value() does it, without a call for each line.
+        values = [
+            _unfolded(value) if "\n" in (value := line.partition(":")[2].strip(" \t\r\n")) else value
+            for line in self._lines
+        ]
+        return list(zip(self._keys, values, strict=True))
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Iterate over the lines in order: name as it is spelled, value unfolded and stripped."""
@@ -194,6 +234,23 @@ class Headers:
 def _value(line: str) -> str:
     value = line[line.index(":") + 1 :].strip(" \t\r\n")
     return _unfolded(value) if "\n" in value else value
+
+
+def split_values(text: str) -> list[str]:
+    """Return the elements of one line of a list header, none that is empty: see :meth:`Headers.get_list`."""
+    return list(_split_short(text)) if len(text) <= _CACHED else _split([text])
+
+
+def _split(values: list[str]) -> list[str]:
+    found = [part for value in values for part in (split_outside(value, ",") if "," in value else (value,)) if part]
+    if len(found) > MAX_VALUES:
+        raise RemoteProtocolError("a header has too many values")
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _split_short(value: str) -> tuple[str, ...]:
+    return tuple(_split([value]))
 
 
 def _item(line: str) -> tuple[str, str]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from typing import NoReturn
 
 from dialog_sip.errors import LocalProtocolError, RemoteProtocolError
 from dialog_sip.grammar import split_outside
 from dialog_sip.headers import Headers, HeaderValue
 from dialog_sip.status import phrase_of
 from dialog_sip.uri import SipUri
-from dialog_sip.values import CSeq, MediaType, NameAddr, Via, parse_seconds
+from dialog_sip.values import CSeq, MediaType, NameAddr, Via, parse_call_id, parse_seconds
 
 VERSION = "SIP/2.0"
 
@@ -39,7 +40,7 @@ class Message:
     @property
     def vias(self) -> tuple[Via, ...]:
         """Every Via, topmost first (RFC 3261 section 20.42)."""
-        return self.headers.parsed("via", _vias)
+        return self.headers.read_list("via", Via.parse) or _no_via()
 
     @property
     def via(self) -> Via:
@@ -54,27 +55,28 @@ class Message:
     @property
     def from_(self) -> NameAddr:
         """From: who sent the request (RFC 3261 section 20.20)."""
-        return self.headers.parsed("from", _from)
+        return self.headers.read_required("from", NameAddr.parse)
 
     @property
     def to(self) -> NameAddr:
         """To: whom the request is for (RFC 3261 section 20.39)."""
-        return self.headers.parsed("to", _to)
+        return self.headers.read_required("to", NameAddr.parse)
 
     @property
     def call_id(self) -> str:
         """Call-ID (RFC 3261 section 20.8)."""
-        return self.headers.parsed("call-id", _call_id)
+        return self.headers.read_required("call-id", parse_call_id)
 
     @property
     def cseq(self) -> CSeq:
         """CSeq (RFC 3261 section 20.16)."""
-        return self.headers.parsed("cseq", _cseq)
+        return self.headers.read_required("cseq", CSeq.parse)
 
     @property
     def contacts(self) -> tuple[NameAddr, ...]:
         """Every Contact (RFC 3261 section 20.10); empty for ``Contact: *``, see :attr:`is_contact_wildcard`."""
-        return self.headers.parsed("contact", _contacts)
+        values = self.headers.read_list("contact", NameAddr.parse)
+        return () if values and values[0].uri_text == "*" and self.is_contact_wildcard else values
 
     @property
     def is_contact_wildcard(self) -> bool:
@@ -84,12 +86,12 @@ class Message:
     @property
     def routes(self) -> tuple[NameAddr, ...]:
         """Every Route, the next hop first (RFC 3261 section 20.34)."""
-        return self.headers.parsed("route", _routes)
+        return self.headers.read_list("route", NameAddr.parse)
 
     @property
     def record_routes(self) -> tuple[NameAddr, ...]:
         """Every Record-Route in the order of the message (RFC 3261 section 20.30)."""
-        return self.headers.parsed("record-route", _record_routes)
+        return self.headers.read_list("record-route", NameAddr.parse)
 
     @property
     def max_forwards(self) -> int | None:
@@ -104,7 +106,7 @@ class Message:
     @property
     def content_type(self) -> MediaType | None:
         """Content-Type (RFC 3261 section 20.15)."""
-        return self.headers.parsed("content-type", _content_type)
+        return self.headers.read("content-type", MediaType.parse)
 
     @property
     def start_line(self) -> str:
@@ -246,55 +248,5 @@ def _says(said: str | None, length: str) -> bool:
     return said is not None and said.lstrip("0") == length.lstrip("0") and said.isdigit()
 
 
-def _required(headers: Headers, name: str) -> str:
-    value = headers.get(name)
-    if not value:
-        raise RemoteProtocolError(f"{name} is missing", reason=f"Missing {name}")
-    return value
-
-
-def _vias(headers: Headers) -> tuple[Via, ...]:
-    values = tuple([Via.parse(part) for part in headers.get_list("via")])
-    if not values:
-        raise RemoteProtocolError("Via is missing", reason="Missing Via")
-    return values
-
-
-def _from(headers: Headers) -> NameAddr:
-    return NameAddr.parse(_required(headers, "From"))
-
-
-def _to(headers: Headers) -> NameAddr:
-    return NameAddr.parse(_required(headers, "To"))
-
-
-def _cseq(headers: Headers) -> CSeq:
-    return CSeq.parse(_required(headers, "CSeq"))
-
-
-def _call_id(headers: Headers) -> str:
-    value = _required(headers, "Call-ID")
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise RemoteProtocolError("Call-ID is not a word", reason="Bad Call-ID")
-    return value
-
-
-def _addresses(headers: Headers, key: str) -> tuple[NameAddr, ...]:
-    return tuple([NameAddr.parse(part) for part in headers.get_list(key)])
-
-
-def _contacts(headers: Headers) -> tuple[NameAddr, ...]:
-    return () if headers.get("contact") == "*" else _addresses(headers, "contact")
-
-
-def _routes(headers: Headers) -> tuple[NameAddr, ...]:
-    return _addresses(headers, "route")
-
-
-def _record_routes(headers: Headers) -> tuple[NameAddr, ...]:
-    return _addresses(headers, "record-route")
-
-
-def _content_type(headers: Headers) -> MediaType | None:
-    value = headers.get("content-type")
-    return None if value is None else MediaType.parse(value)
+def _no_via() -> NoReturn:
+    raise RemoteProtocolError("Via is missing", reason="Missing Via")

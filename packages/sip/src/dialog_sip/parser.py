@@ -10,7 +10,6 @@ A fault does not end the reading: what could be understood of a request comes wi
 from __future__ import annotations
 
 import re
-from typing import cast
 
 from dialog_sip.errors import Layer, RemoteProtocolError
 from dialog_sip.grammar import is_token, parse_uint
@@ -21,7 +20,8 @@ from dialog_sip.status import PHRASES
 
 __all__ = ["MAX_MESSAGE", "parse_message"]
 
-_key = KEYS.get
+# What nearly every request begins with; the rest is read step by step.
+_COMMON_REQUEST = re.compile(r"([A-Z]++) ([!-~]++) SIP/2\.0")
 _HEAD_END = b"\r\n\r\n"
 _FOLDED = re.compile(r"\r\n(?![ \t])")
 _VERSION = re.compile(r"SIP/\d+\.\d+", re.IGNORECASE | re.ASCII)
@@ -41,14 +41,17 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Res
     if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or (b"\0" in head and _has_bare_nul(head)):
         # Not even answered: an answer would have to repeat some of it.
         raise RemoteProtocolError("the header section holds a lone CR, LF or NUL", layer=Layer.FRAMING)
-    keys = [_key(line.partition(":")[0]) for line in lines if ":" in line]
     fault = ""
-    if None in keys or len(keys) != len(lines):
+    try:
+        keys = [KEYS[line.partition(":")[0]] for line in lines if ":" in line]
+    except KeyError:
+        keys = []
+    if len(keys) != len(lines):
         folded, *lines = _FOLDED.split(text)
         keys, lines, fault = _unusual(lines, limits)
         if folded != start:
             fault = "start line is folded"
-    message = _start_line(start, Headers().adopt(cast("list[str]", keys), lines))
+    message = _start_line(start, Headers().adopt(keys, lines))
     if not end or size > limits.message or len(text) > limits.header or len(lines) > limits.headers:
         _check_size(message, lines, size, limits, closed=bool(end))
     if fault:
@@ -56,7 +59,7 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Res
     _cut_body(message, body)
     if len(message.body) > limits.body:
         raise _fault(message, "body is too large", status=413, layer=Layer.FRAMING)
-    if isinstance(message, Request) and len(message.uri) > limits.uri:
+    if len(start) > limits.uri and isinstance(message, Request) and len(message.uri) > limits.uri:
         raise _fault(message, "Request-URI is too long", status=414, layer=Layer.START_LINE)
     return message
 
@@ -66,9 +69,9 @@ def _has_bare_nul(head: bytes) -> bool:
     return head.count(b"\0") != head.count(b"\\\0")
 
 
-def _unusual(lines: list[str], limits: Limits) -> tuple[list[str | None], list[str], str]:
+def _unusual(lines: list[str], limits: Limits) -> tuple[list[str], list[str], str]:
     """Return keys and lines, and what was wrong, where a name is unknown, spelled oddly or no name at all."""
-    keys: list[str | None] = []
+    keys: list[str] = []
     kept: list[str] = []
     fault = ""
     for line in lines[: limits.headers + 1]:
@@ -98,6 +101,9 @@ def _check_size(message: Message, lines: list[str], size: int, limits: Limits, *
 
 
 def _start_line(line: str, headers: Headers) -> Request | Response:
+    common = _COMMON_REQUEST.fullmatch(line)
+    if common is not None:
+        return Request(common[1], common[2], headers)
     if line.startswith("SIP/2.0 ") or line[:8].upper() == "SIP/2.0 ":
         return _status_line(line, headers)
     method, _, rest = line.partition(" ")

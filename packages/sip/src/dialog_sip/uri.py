@@ -23,6 +23,8 @@ _COMMON = re.compile(
     r"(sips?):(?:([A-Za-z0-9\-_.!~*'()&=+$,;?/%]+)@)?([A-Za-z0-9\-._]+)(?::([0-9]{1,5}))?(?:;([!#-;=A-~]*))?"
 )
 _PARAM_NAME = re.compile(r"[A-Za-z0-9\-_.!~*'()\[\]/:&+$]+")
+# Past the __new__ that NamedTuple makes, which takes longer than the rest of a common value.
+_new = tuple.__new__
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.()")
 
 
@@ -138,8 +140,8 @@ def _parse(text: str) -> SipUri:
     common = _COMMON.fullmatch(text) if len(text) <= MAX_URI else None
     if common is not None:
         scheme, user, host, port, params = common.groups()
-        number = None if port is None else parse_uint(port, 65535, "port")
-        return SipUri(scheme, user, host, number, _params(params) if params else NO_PARAMS)
+        number = None if port is None else _port(port)
+        return _new(SipUri, (scheme, user, host, number, _params(params) if params else NO_PARAMS, "", None))
     return _parse_unusual(text)
 
 
@@ -182,6 +184,11 @@ def _parse_sip(scheme: str, rest: str) -> SipUri:
     hostport, _, params = tail.partition(";")
     host, port = parse_host_port(hostport)
     return SipUri(scheme, user, host, port, _params(params), headers, password)
+
+
+@lru_cache(maxsize=1024)
+def _port(text: str) -> int:
+    return parse_uint(text, 65535, "port")
 
 
 def _params(text: str) -> Params:

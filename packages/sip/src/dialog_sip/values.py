@@ -244,6 +244,13 @@ def _parse_media_type(text: str) -> MediaType:
     return MediaType(kind.strip().lower(), subtype.strip().lower(), parse_params(params))
 
 
+def parse_call_id(text: str) -> str:
+    """Read a Call-ID (RFC 3261 section 20.8): one word, for it is compared byte by byte."""
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise RemoteProtocolError("Call-ID is not a word", reason="Bad Call-ID")
+    return text
+
+
 def parse_seconds(text: str | None) -> int | None:
     """Read ``delta-seconds``; None where it is missing or malformed (RFC 3261 section 10.2.1.1)."""
     if text is None or not text.isdigit() or not text.isascii():

@@ -18,6 +18,9 @@ class Refresher(StrEnum):
     UAS = "uas"
 
 
+_REFRESHERS = {refresher.value: refresher for refresher in Refresher}
+
+
 class SessionExpires(NamedTuple):
     """The header's value."""
 
@@ -33,7 +36,7 @@ class SessionExpires(NamedTuple):
         if interval is None:
             raise RemoteProtocolError("Session-Expires is no number", reason="Bad Session-Expires")
         who = (parse_params(rest).get("refresher") or "").lower()
-        return cls(interval, Refresher(who) if who in set(Refresher) else None)
+        return cls(interval, _REFRESHERS.get(who))
 
     def __str__(self) -> str:
         return str(self.interval) if self.refresher is None else f"{self.interval};refresher={self.refresher}"

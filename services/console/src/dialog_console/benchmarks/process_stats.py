@@ -22,6 +22,15 @@ def resident_bytes(pid: int, proc: Path = Path("/proc")) -> int:
     return int(_stat(pid, proc)[_RSS]) * _PAGE
 
 
+def descendants(pid: int, proc: Path = Path("/proc")) -> list[int]:
+    """Return the processes that the process started, and those that they did."""
+    try:
+        children = (proc / str(pid) / "task" / str(pid) / "children").read_text().split()
+    except OSError:
+        return []
+    return [found for child in map(int, children) for found in (child, *descendants(child, proc))]
+
+
 def _stat(pid: int, proc: Path) -> list[str]:
     try:
         text = (proc / str(pid) / "stat").read_text()

@@ -7,7 +7,7 @@ import asyncio
 from dialog_sandbox.simulator import Faults
 from dialog_sandbox.simulator.counts import Sample
 
-from dialog_console.benchmarks.registrar import latency, phases, plot
+from dialog_console.benchmarks.registrar import kamailio, latency, phases, plot
 from dialog_console.benchmarks.registrar.options import Options
 from dialog_console.benchmarks.registrar.system import running
 from dialog_console.benchmarks.row import Row
@@ -50,7 +50,7 @@ async def _full(options: Options) -> list[Row]:
     async with running(granted=LONG) as system:
         rows += await latency.created(system, 50, 20)
         rows += await latency.edited(system, 20, 20)
-    return rows
+    return rows + await kamailio.beside(options.users, options)
 
 
 async def _refreshing(options: Options, users: int) -> list[Row]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from dialog_registrar.edge.incoming import LIMIT, TAKE_WITHIN, TAKEN_INVITE_FOR
-from dialog_registrar.model.incoming import Drop, Reply, ToAnyBridge, ToBridge, decide
+from dialog_registrar.model.incoming import ALLOW, Drop, Reply, ToAnyBridge, ToBridge, decide
 from dialog_registrar.model.routes import Routes
 from dialog_schemas.calls import CallState
 from dialog_schemas.instances import CallDirection, CallHeld, SipDialogRecord
@@ -41,7 +41,7 @@ def respond(world: World, transaction: ReceivedRequest, code: int, bridge: str =
         ("BYE", False, None, True, Reply(481)),
         ("ACK", True, "b", True, ToBridge("b")),
         ("ACK", True, None, True, Drop()),
-        ("BREW", False, None, True, Reply(501)),
+        ("BREW", False, None, True, Reply(501, (("Allow", ALLOW),))),
         ("BREW", True, None, True, Reply(481)),
     ],
 )

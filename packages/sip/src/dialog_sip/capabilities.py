@@ -18,8 +18,8 @@ KNOWN_METHODS: Final = frozenset(
 class Capabilities:
     """The methods, extensions and contents of one element."""
 
-    methods: tuple[str, ...] = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS")
-    """Methods that are taken, in the order of Allow (section 8.2.1)."""
+    methods: tuple[str, ...] | None = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS")
+    """Methods that are taken, in the order of Allow (section 8.2.1); None leaves the judgement to others."""
     extensions: tuple[str, ...] | None = ()
     """Option tags, in lower case, that a Require may name (section 8.2.2.3); None leaves the judgement to others."""
     demands: tuple[str, ...] = ()

@@ -206,7 +206,7 @@ _FORM: Final[tuple[Callable[[Request], None], ...]] = (
 
 
 def _check_method(request: Request, capabilities: Capabilities) -> None:
-    if capabilities.forwards or request.method in capabilities.methods:
+    if capabilities.forwards or capabilities.methods is None or request.method in capabilities.methods:
         return
     status = 405 if request.method in KNOWN_METHODS else 501
     raise _fault(status, "method is not taken", ("Allow", ", ".join(capabilities.methods)))

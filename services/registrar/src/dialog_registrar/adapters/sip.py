@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 from dialog_runtime.config.modules import Registrar as Config
-from dialog_sip import LocalProtocolError, Request, Response, SipUri, escape_user
+from dialog_sip import Capabilities, LocalProtocolError, Request, Response, SipUri, escape_user
 from dialog_sip.aio import Endpoint, Flow, FlowError, ServerRequest, Trace
 from dialog_sip.aio import Failure as Failed
 from dialog_sip.aio.dial import Dialer
@@ -20,6 +20,7 @@ from dialog_sip.aio.resolve import Dns, Resolver
 from dialog_sip.transactions import TooManyTransactionsError
 
 from dialog_registrar.adapters.keeper import Keeper, local_address, tls_options
+from dialog_registrar.model.incoming import ACCEPT
 from dialog_registrar.model.mapping import Server
 from dialog_registrar.ports import (
     ClientEvents,
@@ -34,6 +35,12 @@ log = structlog.get_logger(__name__)
 
 LINGER = 600.0
 """Seconds that a flow without mappings stays, for the calls that are still on it."""
+_BODIES = (
+    *(ACCEPT, "multipart/*", "message/*", "text/*"),
+    *("application/dtmf-relay", "application/dtmf", "application/media_control+xml"),
+)
+# Methods are looked up in the table of ``model.incoming``; what an INVITE may require is for the bridges to judge.
+_CAPABILITIES = Capabilities(methods=None, extensions=None, bodies=_BODIES, answers=(ACCEPT,))
 _WEBSOCKETS = frozenset({"ws", "wss"})
 _FAILURES = {Failed.TIMEOUT: Failure.TIMEOUT, Failed.TRANSPORT: Failure.TRANSPORT}
 
@@ -104,6 +111,7 @@ class SipFlows:
             keepalive=config.keepalive.total_seconds(),
             trace=_trace if trace_level >= TRACE_MESSAGES else None,
             on_stray_ack=self._ack_received,
+            capabilities=_CAPABILITIES,
         )
         self._lane = ExpressLane(self._endpoint)
         rng = random.Random(secrets.randbits(64))  # noqa: S311  weights of DNS and jitter, no secret

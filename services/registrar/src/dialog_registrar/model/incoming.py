@@ -7,7 +7,7 @@ ACK, no transaction of it     bridge                   to that bridge
 ACK                           no bridge                dropped: an ACK is never answered (RFC 3261 section 17.1.1.3)
 any other, in a SIP dialog    bridge                   to that bridge
 any other, in a SIP dialog    no bridge                481 (RFC 3261 section 12.2.2)
-unknown method                                         501 (RFC 3261 section 21.5.2)
+unknown method                                         501 with Allow (RFC 3261 section 21.5.2)
 any other                     no such user             404 (RFC 3261 section 8.2.2.1)
 OPTIONS                       user                     200 (RFC 3261 section 11.2)
 INVITE                        user                     to a bridge
@@ -61,7 +61,7 @@ def decide(method: str, *, in_dialog: bool, bridge: str | None, user_known: bool
     if in_dialog or method == "ACK":
         return _decide_in_dialog(method, bridge)
     if method not in _KNOWN:
-        return Reply(501)
+        return Reply(501, (("Allow", ALLOW),))
     if not user_known:
         return Reply(404)
     if method == "OPTIONS":

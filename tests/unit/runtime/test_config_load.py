@@ -127,6 +127,26 @@ def test_autocreate_parameters_as_an_object(conf: Path) -> None:
         ),
         (ON + "modules.sip.autocreate.can-call = maybe", 'can-call = "maybe": allowed is true or false'),
         (ON + "modules.sip.autocreate.on = true", "modules.sip.autocreate.host is not set: allowed is"),
+        (ON + 'modules.sip.autocreate.host = "bad host"', 'host = "bad host": allowed is a host name or an address'),
+        (
+            ON + "modules.sip.autocreate { on = true, host = h, parameters = { transport = sctp } }",
+            'modules.sip.autocreate.parameters = {"transport": "sctp"}: allowed is one of udp, tcp, tls, ws, wss',
+        ),
+        (
+            ON + "modules.sip.autocreate { on = true, host = h, parameters = { transport = wss } }",
+            'modules.sip.autocreate.headers = {}: allowed is {"host": "example.com:port"}',
+        ),
+        (ON + "modules.sip.registrar.local-host = 999.1.1.1", 'local-host = "999.1.1.1": allowed is a host name'),
+        (ON + "services.kafka.bootstrap-servers = kafka", "allowed is host:port pairs such as"),
+        (ON + 'services.kafka.bootstrap-servers = "a:1,b:99999"', "allowed is host:port pairs such as"),
+        (ON + "services.kafka.bootstrap-servers = []", "allowed is host:port pairs such as"),
+        (
+            ON + "services.kafka.security { protocol = SSL, ca-file = /no/ca.pem }",
+            ':2: services.kafka.security.ca-file = "/no/ca.pem": allowed is a file that is there and can be read',
+        ),
+        (ON + 'services.kafka.topic-prefix = "a b"', 'topic-prefix = "a b": allowed is text that matches ^['),
+        (ON + 'modules.webrtc.ice-servers = [{ url = "http://x" }]', "ice-servers.0.url"),
+        (ON + 'modules.webrtc.ice-servers.0.url = "turn:x:70000"', "allowed is a STUN or TURN URL such as"),
         (ON + 'modules.sip.autocreate.headers = "{"', 'modules.sip.autocreate.headers = "{": allowed is an object'),
         (ON + 'modules.sip.provisioner.table = "users; drop"', "modules.sip.provisioner.table"),
         (ON + "services.kafka.security.protocol = SASL_SSL", "services.kafka.security.username is not set"),
@@ -156,3 +176,19 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"a = \xe4")
     with pytest.raises(ConfigError, match="is not UTF-8"):
         load_settings(tmp_path / "latin")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'services.kafka.bootstrap-servers = "[::1]:9092, kafka-1.example.com:9092"',
+        "services.postgresql.host = 10.0.0.1",
+        'services.postgresql.host = "::1"',
+        'modules.sip.registrar.local-host = "::"',
+        "modules.sip.autocreate.parameters = { transport = sctp }",
+        'modules.webrtc.ice-servers = [{ url = "stun:stun.example.com" }, { url = "turns:[::1]:5349?transport=tcp" }]',
+    ],
+)
+def test_what_is_allowed_is_taken(conf: Path, line: str) -> None:
+    conf.write_text(ON + line)
+    load_settings(conf)

@@ -125,6 +125,6 @@ def test_services_are_started_by_module_with_their_name() -> None:
 
 
 def test_no_password_stands_on_a_command_line() -> None:
-    part = pbx(5060, 81, "s3cret")
+    part = pbx(5060, 81, "s3cret", Path("bindings.json"))
     assert "s3cret" not in " ".join(part.argv)
     assert "s3cret" in part.env.values()

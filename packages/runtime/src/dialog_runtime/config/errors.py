@@ -11,6 +11,8 @@ from pydantic_core import ErrorDetails
 from dialog_runtime.config.locate import Locator, Place
 
 _SECRETS = {"password", "credential", "key-password"}
+_SHOWN_WHOLE = {"parameters", "headers"}
+"""Blocks that are values."""
 _LONGEST_VALUE = 80
 
 _ALLOWED = {
@@ -63,6 +65,8 @@ def _problem(details: ErrorDetails, locator: Locator) -> tuple[Place, str]:
 
 def _allowed(details: ErrorDetails) -> str:
     words = _ALLOWED.get(details["type"]) or details["msg"]
+    if details["type"] == "string_pattern_mismatch":
+        return f"text that matches {details['ctx']['pattern']}"
     for prefix in ("Value error, ", "Input should be "):
         words = words.removeprefix(prefix)
     return words
@@ -73,7 +77,7 @@ def _shown(path: tuple[str, ...], value: object) -> str | None:
         return None
     if path[-1] in _SECRETS:
         return "***"
-    if isinstance(value, dict):
+    if isinstance(value, dict) and path[-1] not in _SHOWN_WHOLE:
         return "{...}"
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."

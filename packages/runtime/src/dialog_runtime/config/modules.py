@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from dialog_runtime.config.durations import Duration
 from dialog_runtime.config.errors import WrongKeyError
-from dialog_runtime.config.values import Above0, Between, JsonObject, Port, Secret, Section, Text
+from dialog_runtime.config.values import (
+    Above0,
+    Between,
+    Host,
+    IceUrl,
+    JsonObject,
+    Port,
+    ReadableFile,
+    Secret,
+    Section,
+    Text,
+)
+from dialog_runtime.table.check import way_problems
 
 EXTENSION = "im.dlg.sip.extension.SipExtension"
 """What ``modules.sip.extension`` says where the integration is on."""
@@ -40,7 +52,7 @@ class Autocreate(Section):
     """``modules.sip.autocreate``: the row that a new dialog user gets."""
 
     on: bool = False
-    host: Text = ""
+    host: Host = ""
     port: Port = 5060
     parameters: JsonObject = Field(default_factory=lambda: {"transport": "udp"})
     headers: JsonObject = Field(default_factory=dict)
@@ -54,6 +66,10 @@ class Autocreate(Section):
     def _complete(self) -> Self:
         if self.on and not self.host:
             raise WrongKeyError("host", "the name or address of the PBX, because autocreate.on = true")
+        problems = way_problems(json.dumps(self.parameters), json.dumps(self.headers)) if self.on else ()
+        for problem in problems:
+            key = "headers" if problem.startswith("sip_headers") else "parameters"
+            raise WrongKeyError(key, problem.partition(": write ")[2] or problem)
         return self
 
 
@@ -71,7 +87,7 @@ class Media(Section):
     """``modules.sip.media``."""
 
     mode: MediaMode = MediaMode.AUTO
-    address: Text = ""
+    address: Host = ""
     """Address that SDP names to the PBX; empty: that of the interface towards it."""
     port_min: Port = 20000
     port_max: Port = 29999
@@ -88,11 +104,11 @@ class Media(Section):
 class SipTls(Section):
     """``modules.sip.registrar.tls``: TLS towards PBXs, of tls and wss."""
 
-    ca_file: Path | None = None
+    ca_file: ReadableFile | None = None
     """PEM with the authorities to trust; the system's where it is not given."""
-    cert_file: Path | None = None
+    cert_file: ReadableFile | None = None
     """PEM with our certificate, for PBXs that want one."""
-    key_file: Path | None = None
+    key_file: ReadableFile | None = None
     """Its key; where it is not given, it is in ``cert_file``."""
     verify: bool = True
     """False takes any certificate from anybody."""
@@ -107,12 +123,14 @@ class SipTls(Section):
 class Registrar(Section):
     """``modules.sip.registrar``: the SIP edge."""
 
-    local_host: Text = "0.0.0.0"  # noqa: S104  PBXs call from outside this machine
+    local_host: Host = "0.0.0.0"  # noqa: S104  PBXs call from outside this machine
     """Address that SIP sockets bind to."""
-    advertised_host: Text = ""
+    advertised_host: Host = ""
     """Address in Via and Contact; empty: that of the socket towards the PBX."""
     keepalive: Positive = timedelta(seconds=25)
     """Time between keepalives on a flow (RFC 5626 section 4.4)."""
+    options_interval: Duration = timedelta(seconds=30)
+    """Time between OPTIONS to a PBX over UDP, to notice that it was started anew; 0: none."""
     max_in_flight: Annotated[int, Between(1, 10_000)] = 128
     """REGISTERs that wait for their answer at a time, over all servers."""
     max_in_flight_per_server: Annotated[int, Between(1, 10_000)] = 128
@@ -157,7 +175,7 @@ class Sip(Section):
 class IceServer(Section):
     """One of ``modules.webrtc.ice-servers``."""
 
-    url: str
+    url: IceUrl
     username: Text = ""
     credential: Secret = SecretStr("")
 

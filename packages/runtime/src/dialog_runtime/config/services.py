@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import SecretStr, StringConstraints, model_validator
 
 from dialog_runtime.config.durations import Duration
 from dialog_runtime.config.errors import WrongKeyError
-from dialog_runtime.config.values import Above0, Between, Port, Secret, Section, Servers, Text
+from dialog_runtime.config.values import Above0, Between, Host, Port, ReadableFile, Secret, Section, Servers, Text
 
 
 class SecurityProtocol(StrEnum):
@@ -48,10 +47,10 @@ class KafkaSecurity(Section):
     mechanism: SaslMechanism = SaslMechanism.SCRAM_SHA_512
     username: Text = ""
     password: Secret = SecretStr("")
-    ca_file: Path | None = None
+    ca_file: ReadableFile | None = None
     """PEM with the authorities to trust; the system's where it is not given."""
-    cert_file: Path | None = None
-    key_file: Path | None = None
+    cert_file: ReadableFile | None = None
+    key_file: ReadableFile | None = None
     key_password: Secret = SecretStr("")
 
     @model_validator(mode="after")
@@ -77,7 +76,7 @@ class Kafka(Section):
 class Postgresql(Section):
     """``services.postgresql``: the dialog server's own database."""
 
-    host: Text = "localhost"
+    host: Host = "localhost"
     port: Port = 5432
     db: Text = "dialog"
     user: Text = "dialog"

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import os
+import re
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, SecretStr
 from pydantic_core import CoreSchema, core_schema
+
+from dialog_runtime.table import fields
+
+_HOST_PORT = re.compile(r"(?P<host>[^:\[\]]+|\[[^\]]+\]):(?P<port>\d{1,5})")
+_ICE_URL = re.compile(
+    r"(?:stuns?|turns?):(?P<host>[^:\[\]?]+|\[[^\]]+\])(?::(?P<port>\d{1,5}))?(?:\?transport=(?:udp|tcp))?"
+)
+_LAST_PORT = 65535
 
 
 def _kebab(name: str) -> str:
@@ -78,6 +90,45 @@ def _servers(value: object) -> object:
     return [part.strip() for part in parts if part.strip()] if isinstance(parts, list) else parts
 
 
+def _host(value: str) -> str:
+    if not value:
+        return value
+    try:
+        if re.fullmatch(r"[\d.]+", value):
+            return str(ipaddress.IPv4Address(value))
+        return value if ":" in value and ipaddress.IPv6Address(value) else fields.sip_host(value)
+    except ValueError:
+        raise ValueError("a host name or an address") from None
+
+
+def _is_at(match: re.Match[str] | None) -> bool:
+    """Tell whether what matched has a host and, where it has one, a port that can be."""
+    if match is None or not 1 <= int(match["port"] or 1) <= _LAST_PORT:
+        return False
+    try:
+        return bool(_host(match["host"].strip("[]")))
+    except ValueError:
+        return False
+
+
+def _host_ports(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value or not all(_is_at(_HOST_PORT.fullmatch(server)) for server in value):
+        raise ValueError("host:port pairs such as kafka-1.example.com:9092, as a list or in one string with commas")
+    return value
+
+
+def _ice_url(value: str) -> str:
+    if not _is_at(_ICE_URL.fullmatch(value)):
+        raise ValueError("a STUN or TURN URL such as stun:stun.example.com or turn:turn.example.com:3478?transport=tcp")
+    return value
+
+
+def _readable(value: Path) -> Path:
+    if not value.is_file() or not os.access(value, os.R_OK):
+        raise ValueError("a file that is there and can be read")
+    return value
+
+
 Text = Annotated[str, BeforeValidator(_text)]
 """Text, also where it looks like a number."""
 Secret = Annotated[SecretStr, BeforeValidator(_text)]
@@ -88,5 +139,11 @@ Port = Annotated[int, Between(1, 65535)]
 """A TCP or UDP port."""
 Above0 = AfterValidator(_positive)
 """Says that a duration must be above zero."""
-Servers = Annotated[tuple[str, ...], BeforeValidator(_servers), Field(min_length=1)]
+Host = Annotated[str, BeforeValidator(_text), AfterValidator(_host)]
+"""A host name or an IP address; empty where it is not given."""
+IceUrl = Annotated[str, AfterValidator(_ice_url)]
+"""RFC 7064, RFC 7065."""
+ReadableFile = Annotated[Path, AfterValidator(_readable)]
+"""A file that is there."""
+Servers = Annotated[tuple[str, ...], BeforeValidator(_servers), AfterValidator(_host_ports)]
 """``host:port`` pairs: a list, or one string with commas."""

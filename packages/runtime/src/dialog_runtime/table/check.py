@@ -91,6 +91,11 @@ def check(row: Row) -> Checked:
     )
 
 
+def way_problems(parameters: str | None, headers: str | None) -> tuple[str, ...]:
+    """Return what is wrong with ``sip_parameters`` and ``sip_headers``, each as ``column ...: write ...``."""
+    return _way(parameters, headers).problems
+
+
 def _way(parameters: str | None, headers: str | None) -> _Way:
     short = len(parameters or "") + len(headers or "") <= _REMEMBERED_UP_TO
     return _remembered_way(parameters, headers) if short else _read_way(parameters, headers)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dialog_sandbox.errors import SandboxError
+from dialog_sandbox.errors import SandboxError, WrongConfigurationError
 from dialog_sandbox.paths import PortBook, port_is_free
 
 SCALABLE = ("provisioner", "registrar", "bridge")
@@ -93,7 +93,7 @@ class Options:
             if not 0 < count <= MAX_INSTANCES:
                 raise SandboxError(f"{name} can be scaled to 1..{MAX_INSTANCES}, not {count}")
         if self.conf is not None and not self.conf.is_file():
-            raise SandboxError(f"{self.conf} is not a file")
+            raise WrongConfigurationError(f"{self.conf} is not a file")
 
     @property
     def parts(self) -> frozenset[str]:

@@ -37,9 +37,15 @@ WITHIN = 10.0
 def kafka_settings(conf: Path | None, address: str, prefix: str) -> Kafka:
     """Return where Kafka is. Raises :class:`SandboxError` with one line where that cannot be told."""
     from dialog_runtime.config.services import Kafka
+    from pydantic import ValidationError
 
     if address:
-        return Kafka(bootstrap_servers=tuple(address.split(",")), topic_prefix=prefix)
+        try:
+            return Kafka(bootstrap_servers=tuple(address.split(",")), topic_prefix=prefix)
+        except ValidationError as error:
+            (problem, *_) = error.errors(include_url=False)
+            option = "--kafka" if problem["loc"][0] == "bootstrap-servers" else "--prefix"
+            raise WrongConfigurationError(f"{option}: {problem['msg'].removeprefix('Value error, ')}") from None
     return settings(conf, "--conf server.conf or --kafka HOST:PORT").kafka
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
-from dialog_sip import Request, Response
+from dialog_sip import Request, Response, parse_message
 from dialog_sip.aio import Endpoint, Failure, Flow, ServerRequest
 from dialog_sip.aio.express import ExpressLane
 from dialog_sip.registration.request import build_register
@@ -90,12 +92,13 @@ class Pair:
     answer: Callable[[ServerRequest], object]
     answers: Answers = field(default_factory=Answers)
 
-    def send(self) -> None:
+    def send(self, may_repeat: Callable[[], bool] = lambda: True) -> None:
         account = Account("sip:alice@pbx", "sip:pbx")
         request = build_register(
             account, target="sip:pbx", call_id="c1", cseq=1, contact="sip:alice@127.0.0.1", expires=60
         )
-        self.lane.send(request, self.flow, self.answers.responses.put_nowait, self.answers.failures.put_nowait)
+        answers = self.answers
+        self.lane.send(request, self.flow, answers.responses.put_nowait, answers.failures.put_nowait, may_repeat)
 
 
 @pytest.fixture(params=["udp", "tcp"])
@@ -129,6 +132,36 @@ async def test_silence_is_a_timeout(pair: Pair) -> None:
     pair.answer = lambda _server: None
     pair.send()
     assert await asyncio.wait_for(pair.answers.failures.get(), WITHIN) is Failure.TIMEOUT
+
+
+async def test_what_may_not_be_sent_again_is_not_and_still_ends(pair: Pair) -> None:
+    seen: list[ServerRequest] = []
+    pair.answer = seen.append
+    pair.send(may_repeat=lambda: False)
+    assert await asyncio.wait_for(pair.answers.failures.get(), WITHIN) is Failure.TIMEOUT
+    assert len(seen) == 1
+
+
+async def test_a_process_that_was_stopped_reads_its_answers_before_it_sends_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dialog_sip.aio.express.SLEPT", 0.1)
+    client = Endpoint(lambda _request: None)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as pbx:
+        pbx.bind(("127.0.0.1", 0))
+        flow = await client.connect("udp", *pbx.getsockname())
+        pair = Pair(ExpressLane(client, Timers(t1=0.05)), flow, client, lambda _server: None)
+        pair.send()
+        data, source = pbx.recvfrom(65535)
+        time.sleep(0.3)  # noqa: ASYNC251  nothing of this process runs, as after SIGSTOP
+        request = parse_message(data)
+        assert isinstance(request, Request)
+        pbx.sendto(request.respond(200).encode(), source)
+        assert (await asyncio.wait_for(pair.answers.responses.get(), WITHIN)).code == 200
+        pbx.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            pbx.recv(65535)
+    await client.close()
 
 
 async def test_a_closed_flow_fails_what_is_on_its_way(pair: Pair) -> None:

@@ -2,6 +2,9 @@
 
 It shares the endpoint's flows and trace. What it sends it knows again by its branch, before the answer is parsed; all
 else goes its usual way. See :mod:`dialog_sip.transactions.express` for the transaction itself.
+
+Who sends may lose the right to while a request is on its way: a process that was stopped wakes up with timers that
+are long due. It reads what was answered meanwhile before anything is sent again, and then asks for each request.
 """
 
 from __future__ import annotations
@@ -29,12 +32,19 @@ P = ParamSpec("P")
 
 TIMER_GRAIN = 0.05
 """Seconds at least between two looks at retransmissions: one look serves all of that time."""
+SLEPT = 1.0
+"""Seconds that a look comes late, after which the process must have been stopped."""
+
+
+def _always() -> bool:
+    return True
 
 
 @dataclass(slots=True)
 class _Waiter:
     on_response: Callable[[Response], object]
     on_failure: Callable[[Failure], object]
+    may_repeat: Callable[[], bool]
 
 
 class ExpressRequest:
@@ -63,6 +73,7 @@ class ExpressLane:
         self._transactions: ExpressTransactions[Flow, _Waiter] = ExpressTransactions(timers)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
         self._vias: dict[Flow, str] = {}
         endpoint.lane = self
 
@@ -75,8 +86,11 @@ class ExpressLane:
         flow: Flow,
         on_response: Callable[[Response], object],
         on_failure: Callable[[Failure], object],
+        may_repeat: Callable[[], bool] = _always,
     ) -> ExpressRequest:
         """Send a REGISTER without Via; that is put into it. One of the callbacks will be called, from the event loop.
+
+        ``may_repeat`` is asked before each retransmission; while it is false there is none.
 
         Raises :class:`FlowError` where the flow is closed or refuses it.
         """
@@ -84,7 +98,7 @@ class ExpressLane:
         request.headers.prepend("Via", self._via(flow) + branch)
         data = request.encode()
         self._transmit(flow, data)
-        waiter = _Waiter(on_response, on_failure)
+        waiter = _Waiter(on_response, on_failure, may_repeat)
         pending = self._transactions.begin(branch, data, flow, waiter, self._loop.time(), reliable=flow.reliable)
         if self._timer is None:
             self._plan_timer()
@@ -151,14 +165,22 @@ class ExpressLane:
         due = self._transactions.next()
         self._timer = None
         if due is not None:
-            delay = max(due - self._loop.time(), TIMER_GRAIN)
-            self._timer = self._loop.call_later(delay, self._on_timer)
+            self._look_at(max(due, self._loop.time() + TIMER_GRAIN))
+
+    def _look_at(self, due: float) -> None:
+        self._due = due
+        self._timer = self._loop.call_at(due, self._on_timer)
 
     def _on_timer(self) -> None:
         now = self._loop.time()
+        if now - self._due > SLEPT:
+            self._look_at(now + TIMER_GRAIN)
+            return
         while (pending := self._transactions.pop(now)) is not None:
             if pending.over:
                 _run(pending.owner.on_failure, Failure.TIMEOUT)
+                continue
+            if not pending.owner.may_repeat():
                 continue
             try:
                 self._transmit(pending.flow, pending.data)

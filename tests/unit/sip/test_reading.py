@@ -62,7 +62,7 @@ def test_a_message_of_the_wild_reads_the_same(name: str) -> None:
 
 
 def _corpus() -> list[bytes]:
-    return [INVITE, *(case.data for case in CASES)]
+    return [INVITE, *(case.message for case in CASES)]
 
 
 def _message(data: bytes) -> Message | None:

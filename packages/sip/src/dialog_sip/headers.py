@@ -134,9 +134,12 @@ class Headers:
     def set(self, name: str, value: HeaderValue) -> None:
         """Replace every line of this name by one, in the place of the first."""
         key = key_of(name)
-        index = self._keys.index(key) if key in self._keys else len(self._keys)
-        self.remove(name)
-        self.insert(index, name, value)
+        if self._keys.count(key) > 1:
+            index = self._keys.index(key)
+            self.remove(name)
+            self.insert(index, name, value)
+        else:
+            self.set_first(name, value)
 
     def set_first(self, name: str, value: HeaderValue) -> None:
         """Replace the first line of this name and leave the others, as the topmost Via wants."""
@@ -150,11 +153,14 @@ class Headers:
     def remove(self, name: str) -> None:
         """Drop every line of this name, if there is one."""
         key = key_of(name)
-        if key not in self._keys:
-            return
-        kept = [index for index, own in enumerate(self._keys) if own != key]
-        self._lines = [self._lines[index] for index in kept]
-        self._keys = [self._keys[index] for index in kept]
+        found = self._keys.count(key)
+        if found == 1:
+            index = self._keys.index(key)
+            del self._keys[index], self._lines[index]
+        elif found:
+            kept = [index for index, own in enumerate(self._keys) if own != key]
+            self._lines = [self._lines[index] for index in kept]
+            self._keys = [self._keys[index] for index in kept]
         self._cache.pop(key, None)
 
     def copy_from(self, other: Headers, name: str) -> None:

@@ -15,6 +15,10 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
         "dialog_console.benchmarks.registrar",
         "1,000 to 100,000 registrations: CPU, memory, lapses, outage, kill -9. [--users N,N] [--quick] [--plot SVG]",
     ),
+    "sip": (
+        "dialog_console.benchmarks.sip",
+        "SIP messages and transactions a CPU second, beside the libraries on PyPI. [--no-peers] [--rounds N]",
+    ),
     "bus": ("dialog_console.benchmarks.bus", "Round trips and throughput through the embedded Kafka."),
 }
 """Name -> module, and what it measures in one line."""

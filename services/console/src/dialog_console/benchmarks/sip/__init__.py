@@ -1,0 +1,129 @@
+"""``bench sip``: messages and transactions of ``dialog_sip`` a CPU second, beside the SIP libraries on PyPI.
+
+Each library reads the same messages (:mod:`~dialog_console.benchmarks.sip.messages`) in a process of its own, one after
+another, in as many rounds as there are; the best slice of all rounds counts, for what else the machine does can only
+make it slower. A library takes part in the rows of which it can do something: one that has no value for Via, CSeq and
+addresses, but text, is in the rows *raw* alone. Options: ``--no-peers``, ``--rounds N``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dialog_sandbox.errors import SandboxError
+
+from dialog_console.benchmarks.row import Aim, Row, number
+from dialog_console.benchmarks.sip import peers, transactions
+from dialog_console.benchmarks.sip.messages import Kind
+from dialog_console.benchmarks.sip.readers import OURS
+
+DEADLINE = 120.0
+"""Seconds for one library in one round."""
+AIMS = {f"{Kind.INVITE} all headers": 40_000.0}
+"""Messages a CPU second, whatever others reach."""
+CORE_MICROSECONDS = 40.0
+TEXT_ONLY = frozenset({"simple-sip-client", "PySIPio"})
+"""Libraries that keep some of Via, CSeq and addresses as text."""
+
+Rates = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How much is measured."""
+
+    peers: bool = True
+    rounds: int = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]  # it never returns there either
+        """Say what is wrong as every command does."""
+        raise SandboxError(f"bench sip: {message}")
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Read the options. Raises :class:`SandboxError`."""
+    parser = _Parser(prog="dialog-sip bench sip", add_help=False)
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--rounds", type=int, default=2)
+    given = parser.parse_args(list(arguments))
+    return Options(not given.no_peers, max(1, given.rounds))
+
+
+async def run(options: Options) -> list[Row]:
+    """Measure all of it; what is left out is told on standard error."""
+    found, lines = await asyncio.to_thread(peers.prepare) if options.peers else ({}, [])
+    rates: dict[str, Rates] = {}
+    for _ in range(options.rounds):
+        for name, folder in [(OURS, None), *found.items()]:
+            measured, fault = await _measure(name, folder)
+            if fault and name not in rates:
+                lines.append(f"{name}: {fault}")
+            best = rates.setdefault(name, {})
+            for row, value in measured.items():
+                best[row] = max(best.get(row, 0.0), value)
+    sys.stderr.write("".join(f"{line}\n" for line in dict.fromkeys(lines)))
+    return [*message_rows(rates), *_transaction_rows()]
+
+
+async def _measure(name: str, folder: Path | None) -> tuple[Rates, str]:
+    """Return the rates of one library, and what went wrong."""
+    environment = dict(os.environ)
+    if folder is not None:
+        environment["PYTHONPATH"] = str(folder)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", f"{__name__}.worker", name,
+        env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(DEADLINE):
+            output, errors = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return {}, "left out, it took too long"
+    said = (errors.decode(errors="replace").strip().splitlines() or [""])[-1]
+    if process.returncode != 0:
+        return {}, f"left out, {said}"
+    rates = {row: value for row, value in json.loads(output).items() if value is not None}
+    return rates, said if len(rates) < 2 * len(Kind) else ""
+
+
+def message_rows(rates: Mapping[str, Rates]) -> list[Row]:
+    """Return a row for each kind and way of reading; the aim is to be ahead of every other."""
+    rows = []
+    for kind in Kind:
+        for how in ("raw", "all headers"):
+            name = f"{kind} {how}"
+            ours = rates.get(OURS, {}).get(name, math.nan)
+            others = {
+                peer: of_peer[name]
+                for peer, of_peer in rates.items()
+                if peer != OURS and name in of_peer and not (how == "all headers" and peer in TEXT_ONLY)
+            }
+            bound = max([AIMS.get(name, 0.0), *others.values()])
+            said = ", ".join(f"{peer} {number(rate)}" for peer, rate in _ranked(others))
+            rows.append(Row(name, ours, "1/CPU s", Aim(bound, at_most=False) if bound else None, said))
+    return rows
+
+
+def _ranked(rates: Rates) -> list[tuple[str, float]]:
+    return sorted(rates.items(), key=lambda item: -item[1])
+
+
+def _transaction_rows() -> list[Row]:
+    core = transactions.core_microseconds()
+    return [
+        Row("REGISTER 401, digest, 200, client", core, "µs of core", Aim(CORE_MICROSECONDS)),
+        Row("client transactions", 2e6 / core, "1/CPU s"),
+        Row("idle transaction", transactions.idle_bytes(), "bytes", Aim(2000)),
+    ]

@@ -44,7 +44,7 @@ def kafka_settings(conf: Path | None, address: str, prefix: str) -> Kafka:
             return Kafka(bootstrap_servers=tuple(address.split(",")), topic_prefix=prefix)
         except ValidationError as error:
             (problem, *_) = error.errors(include_url=False)
-            option = "--kafka" if problem["loc"][0] == "bootstrap-servers" else "--prefix"
+            option = "--kafka" if str(problem["loc"][0]).startswith("bootstrap") else "--prefix"
             raise WrongConfigurationError(f"{option}: {problem['msg'].removeprefix('Value error, ')}") from None
     return settings(conf, "--conf server.conf or --kafka HOST:PORT").kafka
 

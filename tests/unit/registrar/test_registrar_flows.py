@@ -38,6 +38,9 @@ class Events:
     def flow_closed(self, server: Server) -> None:
         self._note("closed", None)
 
+    def silence_ended(self, server: Server, seconds: float) -> None:
+        self._note("silence", seconds)
+
     def request_received(self, server: Server, transaction: ServerTransaction) -> None:
         self.requests.append(transaction)
         self._note(transaction.request.method, transaction.request)

@@ -35,6 +35,7 @@ class Events:
     codes: list[int] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
+    silences: list[float] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def flow_up(self, server: Server, address: str) -> None:
@@ -50,6 +51,10 @@ class Events:
         self.news.set()
 
     def flow_closed(self, server: Server) -> None:
+        self.news.set()
+
+    def silence_ended(self, server: Server, seconds: float) -> None:
+        self.silences.append(seconds)
         self.news.set()
 
     def request_received(self, server: Server, transaction: ServerTransaction) -> None:
@@ -99,6 +104,7 @@ class Stage:
     def _answer(self, request: ServerRequest) -> None:
         self.asked.append((request.request.method, request.flow.local[1]))
         request.respond(200)
+        self.events.news.set()
 
     def make(self, **config: object) -> SipFlows:
         flows = SipFlows(Config(**config), self.events, dns=self.dns)  # type: ignore[arg-type]
@@ -189,6 +195,22 @@ async def test_two_domains_on_one_pbx_have_a_flow_each(stage: Stage) -> None:
         flows.open(server, None)
     await stage.events.until(lambda: len(stage.events.up) == 2)
     assert flows.flow_name(servers[0]) != flows.flow_name(servers[1])
+
+
+async def test_a_pbx_that_was_started_anew_is_noticed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dialog_registrar.adapters.pinging.AGAIN_AFTER", 0.02)
+    port = (await stage.pbx.listen("udp", "127.0.0.1")).address[1]
+    flows = stage.make(options_interval="20 ms")
+    flows.open(Server(Transport.UDP, "127.0.0.1", port), None)
+    await stage.events.until(lambda: stage.asked)
+    await stage.pbx.close()
+    stage.pbx = Endpoint(stage._answer, keepalive=None, on_flow=stage.flows.append)
+    gone = len(stage.asked)
+    await asyncio.wait([stage.mine[0][1]], timeout=0.2)
+    assert len(stage.asked) == gone
+    await stage.pbx.listen("udp", "127.0.0.1", port)
+    await stage.events.until(lambda: stage.events.silences)
+    assert len(stage.events.up) == 1
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

@@ -93,6 +93,14 @@ def _mapping(number: int) -> Mapping:
     )  # fmt: skip
 
 
+def _refresh(storm: Storm, aor: str) -> None:
+    entry = storm.engine.holdings.get(aor)
+    assert entry is not None
+    assert entry.registration is not None
+    entry.registration.refresh(storm.now)
+    storm.engine.follow(entry)
+
+
 ODD = [
     pytest.param(Faults(grant=0), id="grants nothing"),
     pytest.param(Faults(grant=1), id="grants a second"),
@@ -166,6 +174,45 @@ def test_nothing_lapses(granted: int) -> None:
     storm.run(max(200, 3 * granted))
     assert storm.pbx.counts.refreshes > USERS
     assert (storm.pbx.counts.lapses.count, storm.pbx.overdue(storm.now)) == (0, 0)
+
+
+def test_a_pbx_that_forgot_everybody_is_repaired_when_its_options_say_so() -> None:
+    storm = Storm(expires=1800)
+    storm.run(20)
+    storm.pbx.forget(storm.now)
+    storm.engine.repair(PBX, storm.now - 3)
+    storm.pbx.reset()
+    storm.run(6)
+    assert storm.pbx.bound(storm.now) == USERS
+    assert storm.pbx.counts.accepted_rate.peak_1s < USERS * 0.7
+
+
+def test_a_pbx_that_forgot_everybody_is_repaired_after_a_refresh_met_its_silence() -> None:
+    storm = Storm(expires=1800)
+    storm.run(20)
+    storm.pbx.forget(storm.now)
+    storm.pbx.faults = Faults(away=True)
+    storm.run(1)
+    _refresh(storm, "u7@pbx.example")
+    storm.run(12)
+    storm.pbx.faults = Faults()
+    storm.pbx.reset()
+    # Nobody else asks: its answer comes with the next attempt, after Timer F.
+    storm.run(TIMER_F + 10)
+    assert storm.pbx.bound(storm.now) == USERS
+    assert storm.pbx.counts.accepted_rate.peak_1s < USERS * 0.7
+
+
+def test_users_of_a_connection_that_is_lost_are_bound_anew_without_a_herd() -> None:
+    storm = Storm(expires=1800)
+    storm.run(20)
+    storm.pbx.forget(storm.now)
+    storm.pbx.reset()
+    storm.engine.flow_down(PBX)
+    storm.flow_up()
+    storm.run(6)
+    assert storm.pbx.bound(storm.now) == USERS
+    assert storm.pbx.counts.accepted_rate.peak_1s < USERS * 0.7
 
 
 def test_an_outage_ends_with_a_registration_each_and_no_herd() -> None:

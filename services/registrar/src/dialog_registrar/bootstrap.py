@@ -112,6 +112,9 @@ class _FlowEvents:
     def flow_closed(self, server: Server) -> None:
         handlers.flow_closed(self.registrar, server)
 
+    def silence_ended(self, server: Server, seconds: float) -> None:
+        handlers.silence_ended(self.registrar, server, seconds)
+
     def request_received(self, server: Server, transaction: ServerTransaction) -> None:
         handlers.sip_request_received(self.registrar, server, transaction)
 
@@ -126,7 +129,7 @@ def _engine(service: Service, rng: Random) -> Engine:
     register, config = service.settings.sip.register_, service.settings.sip.registrar
     return Engine(
         RegistrationSettings(
-            expires=round(register.expires.total_seconds()),
+            expires=max(1, round(register.expires.total_seconds())),
             interval=register.interval.total_seconds(),
             user_agent=_user_agent(),
         ),

@@ -107,6 +107,12 @@ def flow_failed(registrar: Registrar, server: Server, why: str) -> None:
     registrar.pump.push()
 
 
+def silence_ended(registrar: Registrar, server: Server, seconds: float) -> None:
+    """Make bindings again that the PBX may have lost while it was silent."""
+    registrar.engine.repair(server, registrar.engine.now() - seconds)
+    registrar.pump.push()
+
+
 def flow_closed(registrar: Registrar, server: Server) -> None:
     """Forget a flow that nobody had any more."""
     registrar.engine.flow_closed(server)

@@ -123,16 +123,19 @@ class Registration:
         self.binding = binding
         self._apply(RegistrationEvent.RESUME, now, jitter)
 
-    def move(self, contact: str, now: float) -> None:
-        """Bind another Contact from now on; the old binding is dropped with the same REGISTER."""
+    def move(self, contact: str, now: float, delay: float = 0.0) -> None:
+        """Bind another Contact from now on, or within ``delay``; the old binding is dropped with the same REGISTER."""
         if contact != self.contact:
             self._drop = (*(uri for uri in self._drop if uri != contact), self.contact)
             self.contact = contact
-        self.refresh(now)
+        self.refresh(now, delay)
 
-    def refresh(self, now: float) -> None:
-        """Renew the binding now, if there is to be one."""
-        self._apply(RegistrationEvent.REFRESH, now)
+    def refresh(self, now: float, delay: float = 0.0) -> None:
+        """Renew the binding now, if there is to be one; or, where it is good, ``delay`` from now at the latest."""
+        if delay > 0 and self._state is RegistrationState.REGISTERED and self.timer is not None:
+            self.timer = min(self.timer, now + delay)
+        else:
+            self._apply(RegistrationEvent.REFRESH, now)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due; nothing before :attr:`timer`."""

@@ -29,6 +29,10 @@ _SHORT_MARGIN = 0.3
 _SHORTEST_GRANT = 5.0
 """What is granted for less is refreshed as if it were for so many seconds, and lapses."""
 _SHORTEST_SPREAD = 2.0
+_REPAIRS = 100
+"""Users a second that are bound anew after a flow was lost or a PBX restarted."""
+_MANY_REPAIRS = 1000
+_SHORTEST_REPAIR = 4.0
 LIMIT_SPREAD = 4.0
 """Seconds over which those that the limit holds back together come again."""
 
@@ -48,6 +52,14 @@ def refresh_delay(granted: float, interval: float, jitter: float) -> float:
 def spread_by(text: str, seconds: float) -> float:
     """Return a time from 0 to ``seconds`` that is always the same for ``text``, and another for others."""
     return zlib.crc32(text.encode()) / 2**32 * seconds
+
+
+def repair_period(users: int) -> float:
+    """Return over how many seconds to spread the REGISTERs that bind so many users of one PBX anew.
+
+    A hundred a second while they are few, a thousand where they are many, and never all of many in one second.
+    """
+    return min(users / _REPAIRS, max(_SHORTEST_REPAIR, users / _MANY_REPAIRS))
 
 
 def backoff_delay(settings: RegistrationSettings, failures: int, jitter: float, *, slowly: bool) -> float:

@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 import structlog
 from dialog_runtime.config.modules import SipTls
+from dialog_schemas.mappings import Transport
 from dialog_sip import Request, SipUri
 from dialog_sip.aio import Endpoint, Flow, FlowError, Handshake, RequestFailedError, TlsOptions
 from dialog_sip.aio.dial import Destination, Dialer, hop_of
@@ -26,6 +27,7 @@ from dialog_sip.aio.flow import Address
 from dialog_sip.locating import DEFAULT_PORTS, Hop, numeric_host
 from dialog_sip.transactions import TooManyTransactionsError
 
+from dialog_registrar.adapters.pinging import Pinger
 from dialog_registrar.model.mapping import Server
 
 log = structlog.get_logger(__name__)
@@ -53,12 +55,26 @@ class Watch(Protocol):
     def flow_failed(self, server: Server, why: str) -> None:
         """Learn that none can be opened now."""
 
+    def silence_ended(self, server: Server, seconds: float) -> None:
+        """Learn that the PBX answers again, after so long a silence."""
+
 
 class Keeper:
-    """The flow of one PBX. ``local`` is the address that sockets bind to, None for any."""
+    """The flow of one PBX.
+
+    ``local`` is the address that sockets bind to, None for any; ``ping`` the seconds between two OPTIONS, 0 for none.
+    """
 
     def __init__(
-        self, server: Server, dialer: Dialer, endpoint: Endpoint, watch: Watch, local: str | None, tls: TlsOptions
+        self,
+        server: Server,
+        dialer: Dialer,
+        endpoint: Endpoint,
+        watch: Watch,
+        local: str | None,
+        tls: TlsOptions,
+        *,
+        ping: float = 0.0,
     ) -> None:
         self._server = server
         self._dialer = dialer
@@ -69,10 +85,12 @@ class Keeper:
         self._task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._suspects: set[Hop] = set()
+        self._flow: Flow | None = None
+        self._ping = ping
 
     def start(self, port: int | None) -> None:
         """Keep a flow from now on, from local ``port`` where that is free."""
-        self._task = asyncio.create_task(self._keep(port), name=f"flow {self._server}")
+        self._task = asyncio.create_task(self._run(port), name=f"flow {self._server}")
 
     def end(self) -> None:
         """Keep it no longer; whoever has the flow closes it."""
@@ -89,6 +107,16 @@ class Keeper:
         """Leave the address of a flow, where there is another: nothing is heard of it."""
         self._suspects.add(hop_of(flow))
         self._news.set()
+
+    async def _run(self, port: int | None) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep(port))
+            if self._ping and self._server.transport is Transport.UDP:
+                tasks.create_task(Pinger(lambda: self._flow, self._is_there, self._is_back, every=self._ping).run())
+
+    def _is_back(self, seconds: float) -> None:
+        log.warning("the PBX answers again", server=str(self._server), silent_for=round(seconds, 1))
+        self._watch.silence_ended(self._server, seconds)
 
     async def _keep(self, port: int | None) -> None:
         pause = _FIRST_PAUSE
@@ -128,6 +156,7 @@ class Keeper:
     def _use(self, flow: Flow) -> None:
         flow.on_closed.append(lambda _flow: self._news.set())
         self._suspects.clear()
+        self._flow = flow
         self._watch.flow_up(self._server, flow)
 
     async def _told(self) -> bool:
@@ -173,12 +202,16 @@ class Keeper:
 
     async def _answers(self, flow: Flow) -> bool:
         try:
-            await self._endpoint.request(self._options(), flow).final()
-        except (RequestFailedError, FlowError, TooManyTransactionsError):
-            return False
+            return await self._is_there(flow)
         except asyncio.CancelledError:
             flow.close()
             raise
+
+    async def _is_there(self, flow: Flow) -> bool:
+        try:
+            await self._endpoint.request(self._options(), flow).final()
+        except (RequestFailedError, FlowError, TooManyTransactionsError):
+            return False
         return True
 
     def _options(self) -> Request:

@@ -27,6 +27,7 @@ from dialog_registrar.ports import (
     ClientTransaction,
     Failure,
     FlowDownError,
+    RegisterEvents,
     RegisterTransaction,
     ServerTransaction,
 )
@@ -59,6 +60,9 @@ class FlowEvents(Protocol):
 
     def flow_closed(self, server: Server) -> None:
         """Learn that it is closed for good."""
+
+    def silence_ended(self, server: Server, seconds: float) -> None:
+        """Learn that the PBX answers again, after so long a silence: it may have lost its bindings."""
 
     def request_received(self, server: Server, transaction: ServerTransaction) -> None:
         """Take a request; an ACK comes this way too, with a transaction that takes no answer."""
@@ -146,7 +150,10 @@ class SipFlows:
             closing.cancel()
         if server not in self._keepers:
             local = local_address(self._config.local_host)
-            self._keepers[server] = Keeper(server, self._dialer, self._endpoint, self, local, self._tls)
+            self._keepers[server] = Keeper(
+                server, self._dialer, self._endpoint, self, local, self._tls,
+                ping=self._config.options_interval.total_seconds(),
+            )  # fmt: skip
             self._keepers[server].start(port)
 
     def close(self, server: Server) -> None:
@@ -173,11 +180,13 @@ class SipFlows:
         except (FlowError, TooManyTransactionsError) as error:
             raise FlowDownError(str(error)) from error
 
-    def register(self, server: Server, request: Request, events: ClientEvents) -> RegisterTransaction:
+    def register(self, server: Server, request: Request, events: RegisterEvents) -> RegisterTransaction:
         """Send a REGISTER on the express lane. Raises :class:`FlowDownError`."""
         try:
             flow = self._flow(server)
-            return self._lane.send(request, flow, events.received, self._on_failure(server, flow, events))
+            return self._lane.send(
+                request, flow, events.received, self._on_failure(server, flow, events), events.may_repeat
+            )
         except FlowError as error:
             raise FlowDownError(str(error)) from error
 
@@ -229,6 +238,10 @@ class SipFlows:
     def flow_failed(self, server: Server, why: str) -> None:
         """Say that a flow cannot be opened now (called by its keeper)."""
         self._events.flow_failed(server, why)
+
+    def silence_ended(self, server: Server, seconds: float) -> None:
+        """Say that the PBX answers again (called by its keeper)."""
+        self._events.silence_ended(server, seconds)
 
     def _forget(self, flow: Flow) -> None:
         self._servers.pop(flow.id, None)

@@ -76,10 +76,17 @@ class Attempts:
         if attempt.entry.dropped:
             self._release(attempt, Outcome.ANSWERED, now)
             return None
+        if response.code in {401, 407} and not self._may_send(attempt.entry.partition):
+            self._hold_back(attempt, now)
+            return None
         if response.code in {401, 407} and (again := self._answer(attempt, response, now)) is not None:
             return again
         self._conclude(attempt, response, now)
         return None
+
+    def may_repeat(self, attempt: Attempt) -> bool:
+        """Tell whether a REGISTER may be sent again, as it is."""
+        return not attempt.entry.dropped and self._may_send(attempt.entry.partition)
 
     def failed(self, attempt: Attempt, failure: Failure, now: float) -> None:
         """Learn that no response will come."""
@@ -142,12 +149,19 @@ class Attempts:
             registration.reason = words.refused(entry.mapping, response.code, response.phrase)
         self._engine.follow(entry)
 
+    def _hold_back(self, attempt: Attempt, now: float) -> None:
+        """Answer no challenge: the mapping may be another registrar's by now."""
+        self._release(attempt, Outcome.ANSWERED, now)
+        attempt.registration.fail(words.IN_DOUBT, now, self._engine.jitter())
+        self._engine.follow(attempt.entry)
+
     def _release(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         attempt.entry.asked = False
         self._on_their_way.pop(attempt.entry, None)
+        since = self._engine.pacer.silent_since(attempt.entry.server)
         if self._engine.pacer.done(attempt.entry, outcome, now):
             self._give_up_stuck(attempt.entry.server, now)
-            self._engine.silence_ended(attempt.entry.server)
+            self._engine.silence_ended(attempt.entry.server, since)
 
     def _give_up_stuck(self, server: Server, now: float) -> None:
         """Let those that were sent into a silence be tried anew: nothing sends them again."""

@@ -19,6 +19,7 @@ from random import Random
 
 from dialog_schemas.registrations import RegistrationStatus
 from dialog_sip.registration import Registration, RegistrationSettings
+from dialog_sip.registration.timing import repair_period
 from pydantic import SecretStr
 
 from dialog_registrar.model import words
@@ -37,6 +38,8 @@ PATIENCE = 10.0
 """Seconds that a REGISTER waits for its turn before the status says why."""
 HELD_UP = 1.0
 """Seconds after which a REGISTER that may not be sent now is tried again."""
+RESTART_WITHIN = 4.0
+"""Seconds of silence in which a PBX may have been started anew."""
 
 
 class Engine:
@@ -160,10 +163,10 @@ class Engine:
         self._flows[server] = address
         self._flow_troubles.pop(server, None)
         self.pacer.reopen(server)
-        for entry in self.holdings.on(server):
-            self.settle(entry)
+        for entry, delay in self._spread(self.holdings.on(server)):
+            self.settle(entry, delay)
             if again:
-                self._refresh(entry)
+                self._refresh(entry, delay)
 
     def flow_closed(self, server: Server) -> None:
         """Learn that a flow that nobody had any more is closed; who wants it again gets another."""
@@ -221,11 +224,11 @@ class Engine:
 
     # Steps.
 
-    def settle(self, entry: Entry) -> None:
-        """Bring an entry a step nearer to what its row asks for."""
+    def settle(self, entry: Entry, delay: float = 0.0) -> None:
+        """Bring an entry a step nearer to what its row asks for; another Contact is bound within ``delay``."""
         now = self.now()
         if entry.wants_binding:
-            self._bind(entry, now)
+            self._bind(entry, now, delay)
         elif entry.registration is not None:
             entry.registration.stop(now)
         else:
@@ -241,13 +244,20 @@ class Engine:
         """Note that an entry failed because its PBX is silent."""
         self._silenced.setdefault(entry.server, set()).add(entry)
 
-    def silence_ended(self, server: Server) -> None:
-        """Try those again that failed because the PBX was silent."""
+    def silence_ended(self, server: Server, since: float | None = None) -> None:
+        """Try those again that failed because the PBX was silent, ``since`` when."""
         now = self.now()
         for entry in self._silenced.pop(server, ()):
             if entry.registration is not None and entry.wants_binding and not entry.dropped:
                 entry.registration.start(now)
                 self._follow(entry)
+        if since is not None and now - since >= RESTART_WITHIN:
+            self.repair(server, since)
+
+    def repair(self, server: Server, since: float) -> None:
+        """Make bindings of before ``since`` again, spread: the PBX may have been started anew without them."""
+        for entry, delay in self._spread([one for one in self.holdings.on(server) if one.was_bound(since)]):
+            self._refresh(entry, delay)
 
     def put_off(self, entry: Entry) -> None:
         """Let an entry that may not send now ask again a little later."""
@@ -287,7 +297,7 @@ class Engine:
         port = old.contact.partition(";")[0].rpartition(":")[2]
         return int(port) if port.isdecimal() else None
 
-    def _bind(self, entry: Entry, now: float) -> None:
+    def _bind(self, entry: Entry, now: float, delay: float) -> None:
         contact = self.contact(entry)
         if entry.password is None:
             return
@@ -298,7 +308,7 @@ class Engine:
         if entry.registration is None:
             entry.registration = self._continue(entry, contact)
         elif entry.registration.contact != contact:
-            entry.registration.move(contact, now)
+            entry.registration.move(contact, now, delay)
         entry.registration.start(now)
 
     def _unbind_predecessor(self, entry: Entry, now: float) -> None:
@@ -312,9 +322,13 @@ class Engine:
     def _continue(self, entry: Entry, contact: str) -> Registration:
         return new_registration(entry, contact, self.settings, self.moment(), self.jitter(), self._new_call_id)
 
-    def _refresh(self, entry: Entry) -> None:
+    def _spread(self, entries: list[Entry]) -> list[tuple[Entry, float]]:
+        period = repair_period(len(entries))
+        return [(entry, period * self._rng.random()) for entry in entries]
+
+    def _refresh(self, entry: Entry, delay: float = 0.0) -> None:
         if entry.registration is not None and entry.wants_binding:
-            entry.registration.refresh(self.now())
+            entry.registration.refresh(self.now(), delay)
             self._follow(entry)
 
     def _succeed(self, entry: Entry, mapping: Mapping) -> Entry:
@@ -329,7 +343,8 @@ class Engine:
     def _hold_up(self, entry: Entry, why: str) -> None:
         if entry.holdup != why:
             entry.holdup = why
-            self._note(entry)
+            if self.holdings.get(entry.aor) is entry:
+                self.news.tell(entry)
 
     def _follow(self, entry: Entry) -> None:
         if entry.gone and entry.is_idle:
@@ -362,10 +377,6 @@ class Engine:
         if entry.asked and since is not None and (entry.registration is None or not entry.registration.reason):
             moment = self.moment()
             entry.holdup = words.silent(entry.server, moment.at(since) or moment.wall)
-
-    def _note(self, entry: Entry) -> None:
-        if self.holdings.get(entry.aor) is entry:
-            self.news.tell(entry)
 
     def _forget(self, entry: Entry) -> None:
         stood = self.holdings.get(entry.aor) is entry

@@ -69,6 +69,11 @@ class Entry:
         old = self.predecessor
         return old is not None and old.contact is not None and old.expires_at is not None and old.expires_at > wall
 
+    def was_bound(self, time: float) -> bool:
+        """Tell whether its last grant is older than ``time``."""
+        binding = None if self.registration is None else self.registration.binding
+        return binding is not None and binding.registered_at < time
+
     @property
     def is_idle(self) -> bool:
         """True where nothing is bound and nothing is on its way."""

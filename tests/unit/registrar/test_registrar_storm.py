@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
@@ -41,6 +42,8 @@ class Storm:
             new_call_id=lambda: f"call-{next(ids)}", rng=Random(5),
         )  # fmt: skip
         self.attempts = Attempts(self.engine, lambda _partition: True)
+        self.dress: Callable[[bytes], bytes] = bytes
+        """What a PBX makes of its answers."""
         self._branches = count()
         self._unanswered: list[tuple[float, Attempt]] = []
         for number in range(USERS):
@@ -75,7 +78,7 @@ class Storm:
             if answer is None:
                 self._unanswered.append((self.now + TIMER_F, attempt))
                 return
-            response = parse_message(answer)
+            response = parse_message(self.dress(answer))
             assert isinstance(response, Response)
             request = self.attempts.received(attempt, response, self.now)
 

@@ -171,6 +171,7 @@ def _observe(service: Service, registrar: Registrar, flows: SipFlows, reader: Pa
     watch("registers_in_flight", "REGISTERs without a final response yet.", lambda: engine.pacer.in_flight)
     watch("registers_waiting", "REGISTERs that wait for their turn.", lambda: engine.pacer.waiting)
     watch("sip_transactions", "SIP transactions that are under way.", lambda: flows.transactions)
+    watch("sip_malformed", "Messages of PBXs that could not be read, since the start.", lambda: flows.malformed)
     watch("relays_to_pbx", "Requests of bridges that are under way.", lambda: len(registrar.outgoing))
     watch("relays_to_bridges", "Requests of PBXs that wait for a bridge.", lambda: len(registrar.incoming))
     watch("sip_routes", "SIP dialogs whose bridge is known.", lambda: len(registrar.edge.routes))

@@ -96,6 +96,8 @@ class Endpoint:
         self._on_request = on_request
         self._on_stray_ack = on_stray_ack
         self._on_flow = on_flow
+        self.malformed = 0
+        """Messages that could not be read."""
         self._loop = asyncio.get_running_loop()
         self._layer = TransactionLayer(timers, limit=limit, capabilities=capabilities)
         self._limits = limits
@@ -214,6 +216,7 @@ class Endpoint:
         try:
             self._layer.receive(parse_message(data, self._limits), flow, self._loop.time())
         except RemoteProtocolError as error:
+            self.malformed += 1
             log.debug("malformed message on %s: %s", flow.id, error)
             if error.request is not None:
                 self._layer.refuse(error.request, error, flow)

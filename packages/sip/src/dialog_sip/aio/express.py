@@ -122,6 +122,7 @@ class ExpressLane:
         try:
             response = parse_message(data)
         except RemoteProtocolError as error:
+            self._endpoint.malformed += 1
             log.debug("malformed answer on %s: %s", pending.flow.id, error)
             return True
         if isinstance(response, Response) and response.is_final:

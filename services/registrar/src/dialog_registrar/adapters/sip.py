@@ -143,6 +143,11 @@ class SipFlows:
         """Transactions that are under way."""
         return self._endpoint.transactions + len(self._lane)
 
+    @property
+    def malformed(self) -> int:
+        """Messages of PBXs that could not be read, and were dropped or refused."""
+        return self._endpoint.malformed
+
     def open(self, server: Server, port: int | None) -> None:
         """Keep a flow to ``server`` from now on, from local ``port`` where that is free."""
         closing = self._closing.pop(server, None)

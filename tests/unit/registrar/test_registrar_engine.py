@@ -196,6 +196,23 @@ def test_a_row_becomes_a_registration() -> None:
     assert status.cseq == 2 + CSEQ_RESERVE
 
 
+def test_no_challenge_is_answered_and_nothing_sent_again_for_what_may_be_another_registrars() -> None:
+    rig = Rig(Pbx())
+
+    def asleep_meanwhile(_request: Request) -> None:
+        rig.may_act = False
+
+    rig.pbx.answer = asleep_meanwhile
+    rig.engine.upsert(row(), 0)
+    rig.run(30)
+    assert len(rig.pbx.requests) == 1
+    assert "Kafka" in rig.status().reason
+    rig.pbx.answer = None
+    rig.may_act = True
+    rig.run(10)
+    assert rig.status().state is RegistrationState.REGISTERED
+
+
 def test_bindings_of_other_devices_are_left_alone_and_change_no_status() -> None:
     rig = Rig(Pbx())
     rig.pbx.bindings["alice"] = {"sip:alice@phone.example": rig.now + 50}

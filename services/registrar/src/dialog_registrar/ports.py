@@ -47,6 +47,13 @@ class ClientEvents(Protocol):
         """Learn that no response will come. Nothing after it."""
 
 
+class RegisterEvents(ClientEvents, Protocol):
+    """The same for a REGISTER."""
+
+    def may_repeat(self) -> bool:
+        """Tell whether it may be sent again now; asked before each retransmission."""
+
+
 class ClientTransaction(Protocol):
     """A request on its way."""
 
@@ -67,7 +74,7 @@ class RegisterTransaction(Protocol):
 class Registering(Protocol):
     """The way of REGISTERs."""
 
-    def register(self, server: Server, request: Request, events: ClientEvents) -> RegisterTransaction:
+    def register(self, server: Server, request: Request, events: RegisterEvents) -> RegisterTransaction:
         """Send a REGISTER; the Via is added. Raises :class:`FlowDownError`."""
 
 

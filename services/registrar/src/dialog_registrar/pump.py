@@ -54,6 +54,10 @@ class _Register:
         """Learn that none will come."""
         self.pump.failed(self.attempt, failure)
 
+    def may_repeat(self) -> bool:
+        """Tell whether it may be sent again."""
+        return self.pump.may_repeat(self.attempt)
+
 
 class Pump:
     """Turns of one process. ``news`` is called when there may be passwords to read or statuses to publish."""
@@ -113,6 +117,10 @@ class Pump:
             self.push()
         else:
             self._plan_timer(now + TURN_GRAIN)
+
+    def may_repeat(self, attempt: Attempt) -> bool:
+        """Tell whether a REGISTER may be sent again: its mapping may be another registrar's by now."""
+        return self._attempts.may_repeat(attempt)
 
     def failed(self, attempt: Attempt, failure: Failure) -> None:
         """Learn that a REGISTER gets no response."""

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from dialog_registrar.model.mapping import Mapping, Server
 
+IN_DOUBT = "Kafka does not say now which registrar holds this mapping: it is tried again in a moment"
 WAITS_FOR_PASSWORD = "the password is being read from the table"  # noqa: S105
 TABLE_AWAY = "the table with the passwords cannot be read now; tried again until it can"
 

@@ -49,7 +49,7 @@ async def test_bindings_outlive_an_outage_of_kafka(
 async def test_bindings_outlive_an_outage_of_postgresql_and_new_rows_wait_for_it(
     own_stage: Stage, own_postgres: EmbeddedPostgres, kamailio: KamailioFactory
 ) -> None:
-    pbx = await kamailio(max_expires=4)
+    pbx = await kamailio(max_expires=8)
     await own_stage.start("r1")
     aor = await own_stage.row("alice", pbx.port)
     await own_stage.status(aor)
@@ -59,7 +59,7 @@ async def test_bindings_outlive_an_outage_of_postgresql_and_new_rows_wait_for_it
     unread = await own_stage.announce("unread", pbx.port, revision="77")
     status = await own_stage.status(unread, lambda status: "cannot be read" in status.reason)
     assert status.state is RegistrationState.REGISTERING
-    assert await lapses(pbx, "alice", 6) == 0
+    assert await lapses(pbx, "alice", 12) == 0
     await own_postgres.start_async()
     await own_stage.row("unread", pbx.port)
     await own_stage.status(unread, within=30)

@@ -35,7 +35,7 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Res
     if data[:2] == b"\r\n":
         data = data.lstrip(b"\r\n")
     size = len(data)
-    head, end, body = (data if size <= limits.message else data[: limits.message]).partition(_HEAD_END)
+    head, end, body = (data if size <= limits.message else _cut(data, limits.message)).partition(_HEAD_END)
     text = head.decode("utf-8", "surrogateescape")
     start, *lines = text.split("\r\n")
     if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or (b"\0" in head and _has_bare_nul(head)):
@@ -62,6 +62,12 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Res
     if len(start) > limits.uri and isinstance(message, Request) and len(message.uri) > limits.uri:
         raise _fault(message, "Request-URI is too long", status=414, layer=Layer.START_LINE)
     return message
+
+
+def _cut(data: bytes, size: int) -> bytes:
+    """Return the start of a message that is too large, whole lines of it where its head is too large already."""
+    start = data[:size]
+    return start if _HEAD_END in start else start[: max(0, start.rfind(b"\r\n"))]
 
 
 def _has_bare_nul(head: bytes) -> bool:

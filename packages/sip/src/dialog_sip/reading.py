@@ -7,6 +7,7 @@ half the time. What is malformed raises what its accessor raises.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from dialog_sip.digest import Credentials
@@ -14,6 +15,9 @@ from dialog_sip.fields.session_expires import SessionExpires
 from dialog_sip.headers import split_values
 from dialog_sip.message import Message
 from dialog_sip.values import CSeq, MediaType, NameAddr, Via, parse_call_id, parse_seconds
+
+# Every phone of a make says the same; a peer that says another each time pushes out its own.
+_session_expires = lru_cache(maxsize=64)(SessionExpires.parse)
 
 _SINGLE: Final[dict[str, Callable[[str], object]]] = {
     "from": NameAddr.parse,
@@ -25,7 +29,7 @@ _SINGLE: Final[dict[str, Callable[[str], object]]] = {
     "min-expires": parse_seconds,
     "content-length": parse_seconds,
     "content-type": MediaType.parse,
-    "session-expires": SessionExpires.parse,
+    "session-expires": _session_expires,
     "authorization": Credentials.parse,
     "proxy-authorization": Credentials.parse,
 }
@@ -53,10 +57,9 @@ def read_all(message: Message) -> dict[str, object]:
     values: dict[str, object] = {}
     lists: dict[str, list[object]] = {}
     for key, text in message.headers.texts():
-        single = _SINGLE.get(key)
-        if single is not None:
+        if key in _SINGLE:
             if key not in values:
-                values[key] = single(text)
+                values[key] = _SINGLE[key](text)
             continue
         element = _LISTS.get(key)
         found = lists.setdefault(key, [])

@@ -83,14 +83,21 @@ def auth_params(parts: list[str]) -> dict[str, str]:
     return params
 
 
+def plain_params(value: str) -> dict[str, str] | None:
+    """Read what follows ``Digest`` in its common dress, names in lower case; None: it has to be read with more care."""
+    if not _PLAIN.fullmatch(value):
+        return None
+    pairs = _PARAM.findall(value, len(_SCHEME))
+    params = {name.lower(): quoted or word for name, quoted, word in pairs}
+    return params if len(params) == len(pairs) else None
+
+
 def _parse(value: str, *, proxy: bool) -> list[Challenge]:
-    if _PLAIN.fullmatch(value):
-        pairs = _PARAM.findall(value, len(_SCHEME))
-        params = {name.lower(): quoted or word for name, quoted, word in pairs}
-        if len(params) == len(pairs):
-            found = _challenge(params, proxy=proxy)
-            return [] if found is None else [found]
-    return _parse_unusual(value, proxy=proxy)
+    params = plain_params(value)
+    if params is None:
+        return _parse_unusual(value, proxy=proxy)
+    found = _challenge(params, proxy=proxy)
+    return [] if found is None else [found]
 
 
 def _parse_unusual(value: str, *, proxy: bool) -> list[Challenge]:

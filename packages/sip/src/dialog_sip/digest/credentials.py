@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote as percent_decode
 
 from dialog_sip.digest.algorithm import Algorithm, Qop
-from dialog_sip.digest.challenge import auth_params
+from dialog_sip.digest.challenge import auth_params, plain_params
 from dialog_sip.errors import RemoteProtocolError
 from dialog_sip.grammar import quote, split_outside
 
@@ -44,7 +44,9 @@ class Credentials(NamedTuple):
         """Read a header's value. Raises :class:`RemoteProtocolError`."""
         if value[: len(_SCHEME)].lower() != _SCHEME:
             raise RemoteProtocolError("credentials are not those of digest")
-        params = auth_params(split_outside(value[len(_SCHEME) :], ","))
+        params = plain_params(value)
+        if params is None:
+            params = auth_params(split_outside(value[len(_SCHEME) :], ","))
         if "username" not in params and "username*" in params:
             params["username"] = _extended(params["username*"])
         algorithm, qop, nc = Algorithm.of(params.get("algorithm")), Qop.of(params.get("qop", "auth")), params.get("nc")

@@ -293,6 +293,48 @@ def test_a_refusal_says_what_to_do(code: int, word: str) -> None:
     assert word in rig.status().reason
 
 
+@pytest.mark.parametrize(
+    "code", [302, 400, 401, 402, 403, 404, 405, 407, 408, 410, 416, 420, 423, 480, 484, 500, 501, 503, 600, 603]
+)
+def test_a_status_tells_what_to_do_and_when_it_is_tried_again(code: int) -> None:
+    rig = Rig(Pbx())
+    rig.pbx.answer = lambda request: request.respond(code)
+    rig.engine.upsert(row(), 0)
+    rig.run(1)
+    status = rig.status()
+    assert status.state in {RegistrationState.RETRYING, RegistrationState.REJECTED}
+    assert (status.last_code, status.owner, status.mapping_revision) == (code, "r1", "1")
+    assert f"the PBX answered {code}" in status.reason
+    assert ": " in status.reason
+    assert status.next_attempt_at is not None
+    assert status.next_attempt_at > rig.moment().wall
+
+
+def test_a_pbx_that_wants_years_is_told_of_and_not_obeyed() -> None:
+    rig = Rig(Pbx())
+    rig.pbx.answer = lambda request: request.respond(423, headers=[("Min-Expires", "315360000")])
+    rig.engine.upsert(row(), 0)
+    rig.run(600)
+    assert "longer registrations than are allowed" in rig.status().reason
+    assert {request.expires for _, request in rig.pbx.requests} == {1800}
+    assert len(rig.pbx.requests) < 30
+
+
+@pytest.mark.parametrize("interval", [60, 1800, 7200])
+@pytest.mark.parametrize("granted", [15, 60, 1800, 86_400])
+def test_interval_and_grant_whatever_is_shorter(granted: int, interval: float) -> None:
+    rig = Rig(Pbx(granted=granted))
+    rig.engine.settings = RegistrationSettings(expires=86_400, interval=interval)
+    rig.engine.upsert(row(), 0)
+    rig.run(1)
+    for _ in range(20):
+        rig.run(max(1, min(granted, interval) / 7))
+        assert rig.pbx.live("alice", rig.now)
+    refreshes = [time for time, _ in rig.pbx.requests][1:]
+    assert all(later - earlier <= min(interval, granted) for earlier, later in pairwise(refreshes))
+    assert len(refreshes) > 2
+
+
 def test_a_nonce_that_a_pbx_turns_away_is_not_used_again() -> None:
     rig = registered()
     rig.pbx.answer = lambda request: request.respond(403) if "Authorization" in request.headers else None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
+import structlog
 from dialog_registrar.adapters.sip import SipFlows
 from dialog_registrar.model.mapping import Server
 from dialog_registrar.ports import Failure, FlowDownError, ServerTransaction
@@ -89,8 +91,8 @@ FlowsFactory = Callable[..., SipFlows]
 async def make_flows(events: Events) -> AsyncIterator[FlowsFactory]:
     made: list[tuple[SipFlows, asyncio.Task[None]]] = []
 
-    def make(**config: object) -> SipFlows:
-        flows = SipFlows(Config(**config), events, trace_level=16)  # type: ignore[arg-type]
+    def make(trace_level: int = 16, **config: object) -> SipFlows:
+        flows = SipFlows(Config(**config), events, trace_level=trace_level)  # type: ignore[arg-type]
         made.append((flows, asyncio.create_task(flows.run())))
         return flows
 
@@ -206,6 +208,39 @@ async def test_why_there_is_no_flow_is_said(make_flows: FlowsFactory, events: Ev
         closed = sock.getsockname()[1]
     make_flows().open(Server(Transport.TCP, "127.0.0.1", closed), None)
     assert "TCP" in str(await events.wait("failed"))
+
+
+@pytest.mark.parametrize(("level", "messages", "everything"), [(0, False, False), (16, True, False), (32, True, True)])
+async def test_trace_levels(
+    make_flows: FlowsFactory, events: Events, peer: Peer, level: int, *, messages: bool, everything: bool
+) -> None:
+    stack = logging.getLogger("dialog_sip")
+    before, server = stack.level, peer.server("udp")
+    with structlog.testing.capture_logs() as lines:
+        flows = make_flows(trace_level=level)
+        flows.open(server, None)
+        await events.wait("up")
+        request = sip_request("MESSAGE")
+        request.headers.remove("Via")
+        request.headers.set("Authorization", 'Digest username="alice", realm="pbx", response="canary"')
+        answered = Answered()
+        flows.send(server, request, answered)
+        await asyncio.wait_for(answered.done, 10)
+    assert any(line["event"] == "sip" for line in lines) is messages
+    assert "canary" not in str(lines)
+    assert (stack.level == logging.DEBUG) is everything
+    stack.setLevel(before)
+
+
+class Answered:
+    def __init__(self) -> None:
+        self.done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+    def received(self, response: Response) -> None:
+        self.done.set_result(response)
+
+    def failed(self, failure: Failure) -> None:
+        self.done.set_result(failure)
 
 
 async def test_an_address_of_ones_own_is_advertised(make_flows: FlowsFactory, events: Events, peer: Peer) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 import pytest
+import structlog
 from dialog_registrar import handlers
 from dialog_registrar.adapters.kafka import MappingsOwner, relay_of
 from dialog_registrar.census import Census
@@ -245,6 +246,21 @@ async def test_a_partition_is_taken_over_with_what_changed_meanwhile(
     assert registrar.engine.flows_wanted == {PBX: 4444}
     changed = registrar.engine.news.changed[0]
     assert (changed["gone@pbx.example"], changed["broken"]) == (None, None)
+
+
+async def test_a_row_that_was_removed_while_no_registrar_lived_is_told_of(
+    owner: MappingsOwner, registrar: Registrar, clock: ManualClock
+) -> None:
+    left = RegistrationStatus(
+        aor="gone@pbx.example", state=RegistrationState.REGISTERED, owner="r1", call_id="kept", cseq=9,
+        contact="sip:gone@127.0.0.1:4444", granted_expires=60, registered_at=clock.utcnow(),
+        expires_at=clock.utcnow(),
+    )  # fmt: skip
+    with structlog.testing.capture_logs() as lines:
+        await owner.assigned(0, [record(REGISTRATIONS, left.aor, left)], [])
+    told = next(line for line in lines if "the row is gone" in line["event"])
+    assert (told["aor"], told["ends"]) == (left.aor, clock.utcnow().isoformat())
+    assert registrar.engine.news.changed == {0: {left.aor: None}}
 
 
 async def test_changes_are_taken_one_by_one(owner: MappingsOwner, registrar: Registrar) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import secrets
 from collections.abc import Callable
@@ -117,6 +118,8 @@ class SipFlows:
             on_stray_ack=self._ack_received,
             capabilities=_CAPABILITIES,
         )
+        if trace_level >= TRACE_EVERYTHING:
+            logging.getLogger("dialog_sip").setLevel(logging.DEBUG)
         self._lane = ExpressLane(self._endpoint)
         rng = random.Random(secrets.randbits(64))  # noqa: S311  weights of DNS and jitter, no secret
         self._dialer = Dialer(self._endpoint, Resolver(dns or SystemDns(), rng=rng))
@@ -296,6 +299,8 @@ class SipFlows:
 
 TRACE_MESSAGES = 16
 """``modules.sip.trace-level`` from which SIP messages are logged."""
+TRACE_EVERYTHING = 32
+"""That from which what the stack does with them is logged as well: what could not be read or sent, and why."""
 
 
 def _trace(trace: Trace) -> None:

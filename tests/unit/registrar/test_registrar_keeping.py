@@ -213,6 +213,34 @@ async def test_a_pbx_that_was_started_anew_is_noticed(stage: Stage, monkeypatch:
     assert len(stage.events.up) == 1
 
 
+async def test_dns_that_names_another_address_is_followed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dialog_registrar.adapters.keeper.RETURN_EVERY", 0.05)
+    first, second = [(await stage.pbx.listen("udp", "127.0.0.1")).address[1] for _ in range(2)]
+    service = ("_sip._udp.pbx.example", "SRV")
+    stage.dns.zone[("a.pbx.example", "A")] = ("127.0.0.1",)
+    stage.dns.zone[service] = (Srv(1, 1, first, "a.pbx.example"),)
+    server = Server(Transport.UDP, "pbx.example", 5060)
+    flows = stage.make(local_host="127.0.0.1")
+    flows.open(server, None)
+    await stage.events.until(lambda: stage.events.up)
+    stage.dns.zone[service] = (Srv(1, 1, second, "a.pbx.example"),)
+    await stage.events.until(lambda: len(stage.events.up) > 1)
+    await stage.ask(flows, server, "MESSAGE")
+    assert ("MESSAGE", second) in stage.asked
+
+
+async def test_a_name_that_dns_does_not_know_is_said_and_tried_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dialog_registrar.adapters.keeper._FIRST_PAUSE", 0.01)
+    port = (await stage.pbx.listen("udp", "127.0.0.1")).address[1]
+    stage.make(local_host="127.0.0.1").open(Server(Transport.UDP, "pbx.invalid", port), None)
+    await stage.events.until(lambda: stage.events.troubles)
+    assert "pbx.invalid" in stage.events.troubles[0]
+    stage.dns.zone[("pbx.invalid", "A")] = ("127.0.0.1",)
+    await stage.events.until(lambda: stage.events.up)
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_away_from_an_address_that_is_gone_and_back(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, transport: str

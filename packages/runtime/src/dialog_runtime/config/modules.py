@@ -126,7 +126,7 @@ class Registrar(Section):
     local_host: Host = "0.0.0.0"  # noqa: S104  PBXs call from outside this machine
     """Address that SIP sockets bind to."""
     advertised_host: Host = ""
-    """Address in Via and Contact; empty: that of the socket towards the PBX."""
+    """Address in Contact; empty: that of the socket towards the PBX. Via keeps that: rport and received correct it."""
     keepalive: Positive = timedelta(seconds=25)
     """Time between keepalives on a flow (RFC 5626 section 4.4)."""
     options_interval: Duration = timedelta(seconds=30)

@@ -105,3 +105,14 @@ def test_programs_that_nobody_can_reach_are_copied(server_dir: Path, monkeypatch
         with EmbeddedPostgres(server_dir) as server:
             assert server.psql.startswith(str(server_dir))
             assert server.execute("SELECT 1") == "1"
+
+
+def test_a_statement_that_fails_leaves_no_password_in_the_log(postgres_server: EmbeddedPostgres) -> None:
+    with pytest.raises(SandboxError, match="json"):
+        postgres_server.execute("SELECT 'canary-s3cret', '{'::json")
+    postgres_server.execute("CREATE TABLE checked (word text CHECK (length(word) < 3))")
+    with pytest.raises(SandboxError, match="violates"):
+        postgres_server.execute("INSERT INTO checked VALUES ('canary-s3cret')")
+    said = postgres_server.log.read_text()
+    assert "violates check constraint" in said
+    assert "canary" not in said

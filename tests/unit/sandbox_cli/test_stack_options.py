@@ -51,6 +51,15 @@ def test_a_udp_port_counts_for_the_pbx() -> None:
             Ports(sip=held.getsockname()[1]).check(frozenset(PARTS))
 
 
+def test_a_port_that_the_system_keeps_from_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(SandboxError, match="port 80 of 127.0.0.1, for the page, needs root: choose another with"):
+        Ports(http=80).check(frozenset(PARTS))
+
+
 def test_one_port_for_two_parts_is_refused() -> None:
     port = free_port()
     with pytest.raises(SandboxError, match=f"port {port} is chosen for Kafka and for the page"):

@@ -38,6 +38,18 @@ def port_is_free(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> boo
         return True
 
 
+def needs_privilege(port: int) -> bool:
+    """Tell whether ``port`` is one that the system keeps from such as us."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+        return False
+
+
 def claim_port(port: int, what: str) -> None:
     """Raise :class:`SandboxError` if ``what`` could not bind ``port`` of 127.0.0.1."""
     if not port_is_free(port):

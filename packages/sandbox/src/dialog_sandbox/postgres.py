@@ -45,6 +45,9 @@ _SETTINGS = {
     "shared_buffers": "32MB",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # A statement that fails may hold the password of a row, and so may the row that an error quotes.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
 
 

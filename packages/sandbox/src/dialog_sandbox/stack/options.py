@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dialog_sandbox.errors import SandboxError, WrongConfigurationError
-from dialog_sandbox.paths import PortBook, port_is_free
+from dialog_sandbox.paths import PortBook, needs_privilege, port_is_free
 
 SCALABLE = ("provisioner", "registrar", "bridge")
 """Services of which any number may run."""
@@ -49,8 +49,8 @@ class Ports:
                 raise SandboxError(f"port {port} is chosen for {seen[port]} and for {what}")
             seen[port] = what
             if not all(port_is_free(port, kind) for kind in kinds):
-                option = OPTION[part]
-                raise SandboxError(f"port {port} of 127.0.0.1, for {what}, is taken: choose another with {option}")
+                is_so = "needs root" if needs_privilege(port) else "is taken"
+                raise SandboxError(f"port {port} of 127.0.0.1, for {what}, {is_so}: choose another with {OPTION[part]}")
 
     def filled(self, book: PortBook) -> Ports:
         """Return the same with free ports in place of zeros."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -256,5 +257,7 @@ def _make(state: Path) -> None:
     try:
         state.mkdir(parents=True, exist_ok=True)
         (state / "logs").mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=state):
+            pass
     except OSError as error:
         raise SandboxError(f"cannot write {state}: {error.strerror}") from None

@@ -22,7 +22,7 @@ const WORDS = {
     return phone.heldThere ? "the other side put you on hold" : `talking ${duration()}`;
   },
 };
-const STATUS = { registered: "registered, can call and be called", unregistered: "not registered, as its row says; can call" };
+const STATUS = { registered: "registered", unregistered: "not registered, as its row says" };
 const TONES = { ringing: "ringback", incoming: "ring" };
 const BUTTONS = {
   answer: ["incoming"], decline: ["incoming"], hangup: ["dialling", "ringing", "answering", "talking"], hold: ["talking"],

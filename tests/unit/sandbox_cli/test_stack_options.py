@@ -56,7 +56,7 @@ def test_a_port_that_the_system_keeps_from_us(monkeypatch: pytest.MonkeyPatch) -
         raise PermissionError
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
-    with pytest.raises(SandboxError, match="port 80 of 127.0.0.1, for the page, needs root: choose another with"):
+    with pytest.raises(SandboxError, match=r"port 80 of 127\.0\.0\.1, for the page, needs root"):
         Ports(http=80).check(frozenset(PARTS))
 
 

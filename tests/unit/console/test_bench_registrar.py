@@ -53,7 +53,7 @@ def samples() -> list[Sample]:
 
 
 def test_the_picture_has_three_curves_on_one_axis() -> None:
-    root = ElementTree.fromstring(plot.outage(samples(), 10))
+    root = ElementTree.fromstring(plot.outage(samples(), 105, 10))
     curves = root.findall(f"{SVG}polyline")
     assert len(curves) == 3
     assert {len(curve.attrib["points"].split()) for curve in curves} == {len(samples()) - 1}
@@ -64,7 +64,7 @@ def test_the_picture_has_three_curves_on_one_axis() -> None:
 
 
 def test_a_picture_of_nothing_is_a_picture() -> None:
-    assert ElementTree.fromstring(plot.outage([], 10)).findall(f"{SVG}polyline") == []
+    assert ElementTree.fromstring(plot.outage([], 0, 10)).findall(f"{SVG}polyline") == []
 
 
 def test_everything_that_arrives_counts_as_sent() -> None:

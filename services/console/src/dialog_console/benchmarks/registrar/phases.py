@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 from dialog_sandbox.simulator import Faults
 from dialog_sandbox.simulator.counts import Sample
@@ -87,7 +88,17 @@ async def steady(system: System, users: int, granted: int, seconds: float, settl
     ]
 
 
-async def outage(system: System, users: int, away: float, faults: Faults) -> tuple[list[Row], list[Sample]]:
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """What an outage showed."""
+
+    rows: list[Row]
+    series: list[Sample]
+    gone: float
+    """When it began, by the clock of the series."""
+
+
+async def outage(system: System, users: int, away: float, faults: Faults) -> Outage:
     """Take the PBX away, then bring it back without its bindings; ``faults`` are those that it comes back with."""
     await system.pbx.reset()
     began = time.time()
@@ -104,7 +115,7 @@ async def outage(system: System, users: int, away: float, faults: Faults) -> tup
     series = [sample for sample in await system.pbx.series() if sample.at >= began - 15]
     size = f"{users:,} users, PBX {away:g} s away: "
     full = users == 10_000
-    return [
+    rows = [
         Row(f"{size}all back after", lasted, "s", Aim(15), "16-35"),
         Row(
             f"{size}REGISTERs, retransmissions and unheard ones included", sent(state), "",
@@ -112,7 +123,8 @@ async def outage(system: System, users: int, away: float, faults: Faults) -> tup
         ),
         Row(f"{size}of these while it was away", unheard, ""),
         Row(f"{size}most REGISTERs in 100 ms", state.counts["peak_100ms"], ""),
-    ], series  # fmt: skip
+    ]  # fmt: skip
+    return Outage(rows, series, began)
 
 
 def sent(state: State) -> int:

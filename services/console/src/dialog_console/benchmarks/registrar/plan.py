@@ -7,7 +7,6 @@ import math
 from collections.abc import Coroutine
 
 from dialog_sandbox.simulator import Faults
-from dialog_sandbox.simulator.counts import Sample
 
 from dialog_console.benchmarks.registrar import kamailio, latency, phases, plot
 from dialog_console.benchmarks.registrar.options import Options
@@ -33,9 +32,7 @@ async def _quick(options: Options) -> list[Row]:
         await system.pbx.set(Faults(grant=options.granted))
         rows = await phases.first(system, users)
         rows += await phases.steady(system, users, options.granted, options.steady, settle=options.granted / 2)
-        more, series = await phases.outage(system, users, options.away, Faults())
-        rows += more
-        _draw(options, series, options.away)
+        rows += _drawn(options, await phases.outage(system, users, options.away, Faults()))
         rows += await phases.restart(system, users, options.looks_back)
         return rows + await latency.created(system, 50, 1) + await latency.edited(system, 20, 1)
 
@@ -75,12 +72,11 @@ async def _refreshing(options: Options, users: int) -> list[Row]:
         await system.registered(users, within=phases.bound_within(users))
         rows = await phases.steady(system, users, options.granted, options.steady, settle=options.granted)
         if users == options.outage_users:
-            more, series = await phases.outage(system, users, options.away, Faults())
-            rows += more
-            _draw(options, series, options.away)
+            rows += _drawn(options, await phases.outage(system, users, options.away, Faults()))
         return rows
 
 
-def _draw(options: Options, series: list[Sample], away: float) -> None:
+def _drawn(options: Options, outage: phases.Outage) -> list[Row]:
     if options.plot is not None:
-        options.plot.write_text(plot.outage(series, away))
+        options.plot.write_text(plot.outage(outage.series, outage.gone, options.away))
+    return outage.rows

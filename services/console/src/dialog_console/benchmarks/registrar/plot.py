@@ -24,11 +24,10 @@ class Panel:
     values: Sequence[float]
 
 
-def outage(samples: Sequence[Sample], away: float) -> str:
-    """Draw bindings, REGISTERs a second and lapses; ``away`` is how many seconds nothing was answered."""
+def outage(samples: Sequence[Sample], gone: float, away: float) -> str:
+    """Draw bindings, REGISTERs a second and lapses; from ``gone`` on nothing was answered for ``away`` seconds."""
     if len(samples) < 2:
         return _document([], 0)
-    gone = _gone_at(samples)
     times = [sample.at - gone for sample in samples[1:]]
     panels = [
         Panel("registered at the PBX", "#1a7f37", [sample.bound for sample in samples[1:]]),
@@ -41,14 +40,6 @@ def outage(samples: Sequence[Sample], away: float) -> str:
     for number, panel in enumerate(panels):
         parts += _panel(panel, times, away, TOP + number * (PANEL + GAP))
     return _document(parts, len(panels))
-
-
-def _gone_at(samples: Sequence[Sample]) -> float:
-    """Return when the PBX went: after the last sample before REGISTERs stood still for the first time."""
-    for one, other in itertools.pairwise(samples):
-        if one.registers and other.registers == one.registers:
-            return one.at
-    return samples[0].at
 
 
 def _rates(samples: Sequence[Sample], of: Callable[[Sample], int]) -> list[float]:

@@ -84,9 +84,9 @@ async def test_a_pbx_that_is_heard_otherwise_is_not_silent(tasks: list[asyncio.T
     line = Line(True, False, True)
     ask = line.ask
 
-    async def ask_while_others_are_answered(flow: Flow) -> bool:
+    async def ask_while_others_are_answered(_flow: Flow) -> bool:
         line.heard += 1
-        return await ask(flow)
+        return await ask(_flow)
 
     line.ask = ask_while_others_are_answered  # type: ignore[method-assign]
     tasks.append(asyncio.create_task(line.pinger().run()))

@@ -95,6 +95,8 @@ class Rig:
         self.now = now
         self.port = port
         self.may_act = True
+        self.withhold = False
+        """The table cannot be read."""
         ids = count(1)
         self.engine = Engine(
             RegistrationSettings(), Pacer[Server, Entry](), self.moment, instance=instance,
@@ -114,7 +116,7 @@ class Rig:
         for server in list(self.engine.flows_wanted):
             hint = self.engine.flows_wanted.pop(server)
             self.engine.flow_up(server, f"127.0.0.1:{hint or self.port}")
-        for aor, mapping in list(self.engine.unread.items()):
+        for aor, mapping in [] if self.withhold else list(self.engine.unread.items()):
             del self.engine.unread[aor]
             password = self.passwords.get(aor, "secret")
             self.engine.password_read(aor, mapping.revision, SecretStr(password))
@@ -420,6 +422,18 @@ def test_another_port_is_another_registration_and_the_old_one_ends() -> None:
     assert rig.pbx.live("alice", rig.now) == {"sip:alice@127.0.0.1:5071"}
     assert rig.status().state is RegistrationState.REGISTERED
     assert rig.engine.flows_unwanted == {PBX}
+
+
+def test_a_row_that_moved_is_registered_although_its_password_comes_after_the_old_one_has_left() -> None:
+    rig = registered()
+    moved = row(revision="2", server=PBX._replace(port=5080))
+    rig.engine.upsert(moved, 0)
+    rig.withhold = True
+    rig.run(5)
+    assert rig.pbx.live("alice", rig.now) == set()
+    rig.withhold = False
+    rig.run(5)
+    assert rig.status().state is RegistrationState.REGISTERED
 
 
 def test_a_restart_sends_nothing_that_is_still_valid() -> None:

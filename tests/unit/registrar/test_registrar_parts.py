@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import pytest
@@ -218,8 +218,9 @@ async def test_a_partition_that_is_let_go_hands_its_last_statuses_over(registrar
 def record(topic: Topic, key: str | None, event: Event | None) -> Record:
     if event is None:
         return Record(topic.name, 0, 0, key, None)
-    message = event_message(topic, key or "", event, source="/test", at=ManualClock().utcnow())
-    return Record(topic.name, 0, 0, key, message.value, message.headers)
+    at = ManualClock().utcnow()
+    message = event_message(topic, key or "", event, source="/test", at=at)
+    return Record(topic.name, 0, 0, key, message.value, message.headers, int(at.timestamp() * 1000))
 
 
 @pytest.fixture
@@ -246,6 +247,25 @@ async def test_a_partition_is_taken_over_with_what_changed_meanwhile(
     assert registrar.engine.flows_wanted == {PBX: 4444}
     changed = registrar.engine.news.changed[0]
     assert (changed["gone@pbx.example"], changed["broken"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "cseq"),
+    [(0.0, 9), (1.0, 25), (2.5, 49), (-5.0, 9), (1e9, 9 + 86_400 * 16)],
+)
+async def test_each_owner_begins_above_those_that_told_nothing(
+    owner: MappingsOwner, registrar: Registrar, clock: ManualClock, seconds: float, cseq: int
+) -> None:
+    old = RegistrationStatus(
+        aor="alice@pbx.example", state=RegistrationState.RETRYING, owner="r1", call_id="kept", cseq=9
+    )
+    told = record(REGISTRATIONS, old.aor, old)
+    at = clock.utcnow().timestamp() - seconds
+    await owner.assigned(0, [replace(told, timestamp=int(at * 1000))], [record(MAPPINGS, old.aor, upserted())])
+    alice = registrar.engine.holdings.get("alice@pbx.example")
+    assert alice is not None
+    assert alice.predecessor is not None
+    assert alice.predecessor.cseq == cseq
 
 
 async def test_a_row_that_was_removed_while_no_registrar_lived_is_told_of(

@@ -235,7 +235,7 @@ class TestLoops:
 
 
 def test_username_in_the_extended_form() -> None:
-    value = "Digest username*=UTF-8''J%C3%A4s%C3%B8n%20Doe, realm=\"r\", nonce=\"n\", uri=\"u\", response=\"x\""
+    value = 'Digest username*=UTF-8\'\'J%C3%A4s%C3%B8n%20Doe, realm="r", nonce="n", uri="u", response="x"'
     assert Credentials.parse(value).username == "Jäsøn Doe"
 
 

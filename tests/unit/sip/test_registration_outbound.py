@@ -27,7 +27,11 @@ INSTANCE = "urn:uuid:00000000-0000-1000-8000-000A95A0E128"
 
 def make(settings: RegistrationSettings | None = None, **options: object) -> Registration:
     return Registration(
-        ACCOUNT, settings or RegistrationSettings(), call_id="c1", contact=CONTACT, **options  # type: ignore[arg-type]
+        ACCOUNT,
+        settings or RegistrationSettings(),
+        call_id="c1",
+        contact=CONTACT,
+        **options,  # type: ignore[arg-type]
     )
 
 

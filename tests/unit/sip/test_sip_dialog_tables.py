@@ -374,5 +374,3 @@ class TestEarlyMedia:
         machine.receive(provisional(180, "a", sdp=True))
         assert machine.media_arrived("a") is EarlyMediaState.EARLY_MEDIA
         assert machine.branch == "a"
-
-

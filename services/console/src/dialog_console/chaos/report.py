@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from dialog_console.chaos.model import lapses
 from dialog_console.chaos.model.edits import Plan
 from dialog_console.chaos.model.evidence import Evidence
 from dialog_console.chaos.model.schedule import Schedule
@@ -38,6 +39,11 @@ class Report:
         """True where everything held."""
         return all(verdict.ok for verdict in self.verdicts)
 
+    @property
+    def _ended_with_rows(self) -> int:
+        """Bindings that ran out because their rows had changed: a wrong password, a PBX that was away meanwhile."""
+        return len(self.evidence.lapses) - self.lapses_excused - len(lapses.unexcused(self.evidence))
+
     def figures(self) -> dict[str, object]:
         """Return what was done and seen, in numbers."""
         bound = sum(row.is_bound for row in self.plan.last.values())
@@ -51,8 +57,11 @@ class Report:
             "seconds granted": self.size.granted,
             "statuses": len(self.evidence.history),
             "settled after, seconds": round(self.settled_after, 1),
+            "bindings that ended with their rows": self._ended_with_rows,
             "lapses that were the schedule's": self.lapses_excused,
-            "most REGISTERs of a user in 20 s": self.evidence.most_in_20_s,
+            "REGISTERs of a user in 20 s, of one registrar / of all": (
+                f"{self.evidence.most_in_20_s} / {self.evidence.most_of_all_in_20_s}"
+            ),
             "searched for secrets": ", ".join(
                 f"{n / 1e6:.1f} MB of {kind}" for kind, n in self.evidence.searched.items()
             ),

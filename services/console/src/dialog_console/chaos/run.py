@@ -65,7 +65,7 @@ class _Run:
             await asyncio.sleep(max(0.0, calm + size.granted - time.time()))
             evidence = await self._witness.evidence(plan, editor, read)
         await self._witness.search(evidence)
-        excused = len(evidence.lapses) - len(lapses.unexcused(evidence))
+        excused = lapses.excused(evidence)
         found = verdicts.judge(evidence)
         return Report(size, self._plot, plan, evidence, found, self._world.timeline.lines, settled_after, excused)
 

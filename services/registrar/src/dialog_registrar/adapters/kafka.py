@@ -17,6 +17,7 @@ from dialog_schemas.topics import SIP_REQUESTS
 
 from dialog_registrar import handlers
 from dialog_registrar.handlers import MappingEvent, Registrar
+from dialog_registrar.model.continuing import ahead
 from dialog_registrar.model.leases import Leases
 
 log = structlog.get_logger(__name__)
@@ -39,10 +40,11 @@ class MappingsOwner:
     async def assigned(self, partition: int, state: Sequence[Record], inputs: Sequence[Record]) -> None:
         """Take every mapping of the partition over where its last owner left it."""
         statuses: dict[str, RegistrationStatus] = {}
+        now = self._registrar.engine.moment().wall
         for number, record in enumerate(state):
             await _give_way(number)
             if (status := _status(record)) is not None:
-                statuses[status.aor] = status
+                statuses[status.aor] = ahead(status, record.time, now)
         mapped = set()
         for number, record in enumerate(inputs):
             await _give_way(number)

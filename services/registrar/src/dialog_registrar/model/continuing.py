@@ -9,18 +9,35 @@ none, or it has lapsed             REGISTER
 good, and its Contact is ours      nothing, until it is due for a refresh: a mere restart sends nothing
 good, with another Contact         REGISTER ours, and in the same request drop the other
 =================================  ==========================================================================
+
+An owner may die before it has told of a REGISTER, and so may the next. All of them go by the same status; so each
+begins as far above its CSeq as time has passed since (:func:`ahead`), and whoever comes later begins higher.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import datetime
 
 from dialog_schemas.registrations import RegistrationStatus
 from dialog_sip.registration import Account, Binding, Registration, RegistrationSettings
 
 from dialog_registrar.model.entry import Entry
 from dialog_registrar.model.status import Moment
+
+CSEQ_A_SECOND = 16
+"""How fast the first CSeq of a new owner grows: no owner uses more (6 at once at most), and none follows at once."""
+_AHEAD_AT_MOST = 86_400 * CSEQ_A_SECOND
+_LAST_CSEQ = 2**31 - 2**16
+"""What RFC 3261 section 8.1.1.5 allows, less some to go on with."""
+
+
+def ahead(status: RegistrationStatus, told_at: datetime, now: datetime) -> RegistrationStatus:
+    """Return the status of the owner before us, told at ``told_at``, with the CSeq that we begin above."""
+    passed = max(0, int((now - told_at).total_seconds() * CSEQ_A_SECOND))
+    cseq = max(status.cseq, min(status.cseq + min(passed, _AHEAD_AT_MOST), _LAST_CSEQ))
+    return status.model_copy(update={"cseq": cseq})
 
 
 def new_registration(

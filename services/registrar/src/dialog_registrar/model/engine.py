@@ -125,6 +125,7 @@ class Engine:
         """Let a partition go to another registrar: nothing is sent and nothing published for it any more."""
         for entry in self.holdings.of(partition):
             self._drop(entry)
+            self.unread.pop(entry.aor, None)
             self.holdings.depart(entry, self.now())
             self._leave_flow(entry.server)
         self.news.drop(partition)
@@ -392,7 +393,6 @@ class Engine:
         self._timers.cancel(entry)
         self.pacer.withdraw(entry)
         self._silenced.get(entry.server, set()).discard(entry)
-        self.unread.pop(entry.aor, None)
 
     def _leave_flow(self, server: Server) -> None:
         if not self.holdings.uses(server):

@@ -30,6 +30,12 @@ def unexcused(evidence: Evidence) -> list[Lapse]:
     ]  # fmt: skip
 
 
+def excused(evidence: Evidence) -> int:
+    """Return how many lapses of wanted bindings nobody could have prevented."""
+    wanted = (lapse for lapse in evidence.lapses if was_wanted(lapse, evidence.rows.get(lapse.user, ())))
+    return sum(is_excused(lapse, evidence.blocked) for lapse in wanted)
+
+
 def was_wanted(lapse: Lapse, history: Sequence[RowWas]) -> bool:
     """Tell whether the row asked for this binding from its grant on until after its end."""
     granted_at = lapse.ended - lapse.granted - _SLACK

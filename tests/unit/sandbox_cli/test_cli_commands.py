@@ -136,7 +136,7 @@ def test_percentiles() -> None:
 
 def test_bench_exits_by_the_aims(monkeypatch: pytest.MonkeyPatch) -> None:
     for value, code in ((1, 0), (3, 1)):
-        monkeypatch.setattr(bench, "measure", lambda _name, value=value: [Row("row", value, "ms", Aim(2))])
+        monkeypatch.setattr(bench, "measure", lambda *_, value=value: [Row("row", value, "ms", Aim(2))])
         assert RUNNER.invoke(app.build(), ["bench", "bus"]).exit_code == code
         result = RUNNER.invoke(app.build(), ["bench", "bus", "--json"])
         assert result.exit_code == code

@@ -20,6 +20,9 @@ from dialog_bridge.adapters.media.srtp import Srtp
 
 log = structlog.get_logger(__name__)
 
+OVERLAP = 2.0
+"""Seconds for which the sockets of before an ICE restart still listen: the client moves over a little later than we."""
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteTransport:
@@ -81,6 +84,10 @@ class WebLeg:
         self._gathering: asyncio.Task[None] | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._handshake: asyncio.Task[Srtp | None] | None = None
+        self._retired: dict[IceGeneration, asyncio.Task[None]] = {}
+        """Generations that were replaced, each with the task that closes it."""
+        self._controlling: bool | None = None
+        """Our ICE role, once it is settled."""
         self._failed = False
 
     async def prepare(self) -> None:
@@ -143,7 +150,8 @@ class WebLeg:
         if self._handshake is not None:
             self._handshake.cancel()
             await asyncio.gather(self._handshake, return_exceptions=True)
-        generations = [generation for generation in (self._current, self._next) if generation is not None]
+        retired = await self._stop_retiring()
+        generations = [it for it in (self._current, self._next, *retired) if it is not None]
         await _closed(self._dtls.close())
         self._srtp = self._current = self._next = None
         for generation in generations:
@@ -167,7 +175,11 @@ class WebLeg:
         self, generation: IceGeneration, remote: RemoteTransport, role: Role, *, dtls_active: bool
     ) -> str:
         """Connect, and return what went wrong or nothing."""
-        controlling = role is Role.OFFERER or remote.lite
+        if self._controlling is None:
+            # Browsers keep the role of the first offer over ICE restarts. Taken anew, it would be in conflict with
+            # theirs whenever the called side restarts, and who gives way then is chance (RFC 8445 section 7.3.1.1).
+            self._controlling = role is Role.OFFERER
+        controlling = self._controlling or remote.lite
         if not await generation.connect(remote.ufrag, remote.pwd, controlling=controlling, lite=remote.lite):
             return "ICE found no way to the client"
         previous, self._current, self._next = self._current, generation, None
@@ -179,12 +191,25 @@ class WebLeg:
             return "the DTLS handshake with the client failed"
         self._listener.web_connected()
         if previous is not None:
-            await previous.close()
+            self._retired[previous] = asyncio.create_task(self._retire(previous))
         return ""
 
     async def _stop_gathering(self) -> None:
         if self._gathering is not None:
             await asyncio.gather(self._gathering, return_exceptions=True)
+
+    async def _retire(self, generation: IceGeneration) -> None:
+        """Close a generation that was replaced, once nothing is on its way to it any more."""
+        await asyncio.sleep(OVERLAP)
+        del self._retired[generation]
+        await _closed(generation.close())
+
+    async def _stop_retiring(self) -> list[IceGeneration]:
+        retired, self._retired = self._retired, {}
+        for task in retired.values():
+            task.cancel()
+        await asyncio.gather(*retired.values(), return_exceptions=True)
+        return list(retired)
 
     async def _stop_connecting(self) -> None:
         task, self._connecting = self._connecting, None

@@ -6,7 +6,7 @@ import json
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,13 +15,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from dialog_console.cli.bus import DEFAULT_PREFIX, ConfOption, KafkaOption, PrefixOption, caught_up, kafka_settings, run
+from dialog_console.model.board import SILENT_AFTER, instance_row
 
 if TYPE_CHECKING:
     from dialog_runtime.bus.kafka import KafkaBus
     from dialog_schemas.instances import CallHeld, Heartbeat
     from dialog_schemas.registrations import RegistrationStatus
 
-SILENT_AFTER = timedelta(seconds=3)
 MOST_ROWS = 40
 """Registrations listed one by one; those with trouble come first."""
 
@@ -76,9 +76,7 @@ async def read(bus: KafkaBus) -> Status:
 def as_rows(status: Status, now: datetime) -> dict[str, Any]:
     """Return everything as JSON values."""
     return {
-        "instances": [
-            beat.model_dump(mode="json") | {"alive": now - beat.at < SILENT_AFTER} for beat in status.instances
-        ],
+        "instances": [instance_row(beat, now) for beat in status.instances],
         "registrations": [row.model_dump(mode="json") for row in status.registrations],
         "calls": [call.model_dump(mode="json") for call in status.calls],
     }

@@ -31,6 +31,11 @@ SILENT_AFTER = timedelta(seconds=3)
 UNFINISHED = frozenset(CallState) - {CallState.FINISHED}
 
 
+def instance_row(beat: Heartbeat, now: datetime) -> Message:
+    """Return a heartbeat as JSON values, with ``alive`` as of ``now``."""
+    return beat.model_dump(mode="json") | {"alive": now - beat.at < SILENT_AFTER}
+
+
 @dataclass
 class Board:
     """All that the page shows."""
@@ -124,9 +129,7 @@ class Board:
 
     def instance_rows(self, now: datetime) -> list[Message]:
         """Return the instances with ``alive`` as of ``now``."""
-        return [
-            beat.model_dump(mode="json") | {"alive": now - beat.at < SILENT_AFTER} for beat in self.instances.values()
-        ]
+        return [instance_row(beat, now) for beat in self.instances.values()]
 
     def _left(self, user_id: int | None, aor: str) -> list[Message]:
         """Give a user who loses ``aor`` another one of theirs, where there is one."""

@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.needs("kafka", "postgres", "kamailio", "baresip", "chr
 USER = 434
 BARESIP_HZ = 700
 WITHIN_MS = 15_000
+HEARD = 4000
+"""Samples that are looked at: half a second."""
 
 _LISTEN = """
 () => {
@@ -92,7 +94,7 @@ async def company(kamailio: KamailioFactory, chromium: Browser) -> AsyncIterator
 
 def assert_heard_microphone(phone: Baresip) -> None:
     """The recording of a phone holds the browser's tone."""
-    heard = phone.heard()[-4000:]
+    heard = phone.heard()[-HEARD:]
     assert tone.level(heard) > -40
     frequency = tone.loudest_frequency(heard)
     assert frequency is not None
@@ -112,6 +114,7 @@ async def test_the_browser_calls_and_is_called(
     await company.state("talking")
     await company.hears(BARESIP_HZ)
     assert await company.codec() == codec
+    await phone.has_heard(seconds=0.6)
     await company.page.get_by_role("button", name="Hang up").click()
     await company.state("idle")
     await phone.wait_event("CALL_CLOSED")
@@ -123,6 +126,7 @@ async def test_the_browser_calls_and_is_called(
     await company.state("talking")
     await company.hears(BARESIP_HZ)
     assert await company.codec() == codec
+    await phone.has_heard(seconds=0.6, calls=2)
     await phone.hangup()
     await company.state("idle")
     assert_heard_microphone(phone)

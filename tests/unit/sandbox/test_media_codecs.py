@@ -40,6 +40,11 @@ def test_a_tone_is_told_from_others_and_from_silence() -> None:
     assert (tone.level(silence[:0]), tone.goertzel(silence[:0], 440)) == (-96, 0)
 
 
+@pytest.mark.parametrize("hertz", [433.0, 440.0, 447.5, 1004.9])
+def test_a_tone_between_two_lines_of_a_short_spectrum_is_found(hertz: float) -> None:
+    assert tone.loudest_frequency(tone.sine(hertz, 0, 800)) == pytest.approx(hertz, abs=1)
+
+
 @given(st.builds(RtpPacket, st.integers(0, 63), st.integers(0, 65535), st.integers(0, 2**32 - 1),
                  st.integers(0, 2**32 - 1), st.binary(max_size=200), st.booleans()))  # fmt: skip
 def test_rtp_round_trip(packet: RtpPacket) -> None:

@@ -40,8 +40,16 @@ def goertzel(samples: Samples, hertz: float) -> float:
 
 
 def loudest_frequency(samples: Samples) -> float | None:
-    """Return the loudest frequency in Hz, or None in silence."""
+    """Return the loudest frequency in Hz, or None in silence.
+
+    A tone seldom falls into the middle of one of the spectrum's lines, which are 10 Hz apart for a tenth of a
+    second: a parabola through the highest line and its neighbours, in decibels, gives the place between them.
+    """
     if level(samples) <= -60:
         return None
-    spectrum = np.abs(np.fft.rfft(samples.astype(np.float64) * np.hanning(samples.size)))
-    return float(np.argmax(spectrum)) * SAMPLE_RATE / samples.size
+    spectrum = np.log(np.abs(np.fft.rfft(samples.astype(np.float64) * np.hanning(samples.size))) + 1e-9)
+    peak = int(np.clip(np.argmax(spectrum), 1, spectrum.size - 2))
+    before, at, after = spectrum[peak - 1 : peak + 2]
+    curve = 2 * at - before - after
+    shift = 0.5 * (after - before) / curve if curve > 0 else 0.0
+    return float((peak + shift) * SAMPLE_RATE / samples.size)

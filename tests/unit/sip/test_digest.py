@@ -396,6 +396,11 @@ def test_traces_are_masked() -> None:
     assert parse_message(masked)
 
 
+def test_traces_are_masked_where_lines_end_with_lf_alone() -> None:
+    data = b'REGISTER sip:h SIP/2.0\nAuthorization: Digest username="a",\n response="deadbeef"\nTo: <sip:h>\n\n'
+    assert mask_credentials(data) == b"REGISTER sip:h SIP/2.0\nAuthorization: ***\nTo: <sip:h>\n\n"
+
+
 def test_masking_leaves_other_messages_alone() -> None:
     for data in (b"", b"\r\n", b"OPTIONS sip:a@h SIP/2.0\r\nTo: <sip:b@h:5060;lr>\r\n\r\n"):
         assert mask_credentials(data) == data

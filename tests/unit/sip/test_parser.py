@@ -1,7 +1,7 @@
 """Bytes to messages: odd but legal dress, what has to be refused, and anything at all."""
 
 import pytest
-from dialog_sip import RemoteProtocolError, Request, Response, SipError, parse_message
+from dialog_sip import Framer, RemoteProtocolError, Request, Response, SipError, parse_message
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -115,15 +115,34 @@ UNANSWERABLE = [
     b"SIP/2.0 abc OK\r\n\r\n",
     b"SIP/2.0 200 O\rK\r\n\r\n",
     b"SIP/3.0 200 OK\r\n\r\n",
-    b"OPTIONS sip:h SIP/2.0\n\n",
     # What an answer would have to repeat is not answered.
     OPTIONS.replace(b"branch=", b"branch=\nInjected: x"),
     OPTIONS.replace(b"branch=", b"branch=\r"),
     OPTIONS.replace(b"branch=", b"branch=\0"),
-    OPTIONS.replace(b"\r\n", b"\n"),
+    OPTIONS.replace(b"\r\n", b"\n").rstrip(b"\n"),
+    OPTIONS.replace(b"\r\n", b"\n", 3),
+    OPTIONS.replace(b"\r\n", b"\n").replace(b"branch=", b"branch=\r"),
+    OPTIONS.replace(b"\r\n", b"\n").replace(b"branch=", b"branch=\0"),
     OPTIONS.replace(b"<sip:b@h>", b'"a\0b" <sip:b@h>'),
     b"x" * 70000,
 ]
+
+
+def test_a_head_of_lf_alone_is_one_of_crlf() -> None:
+    body = b"a\n\nb\r\nc"
+    whole = OPTIONS.replace(b"Content-Length: 0\r\n", b"Subject: a\r\n b\r\nContent-Length: %d\r\n" % len(body)) + body
+    head, _, _ = whole.partition(b"\r\n\r\n")
+    message = parse_message(head.replace(b"\r\n", b"\n") + b"\n\n" + body)
+    assert message == parse_message(whole)
+    assert message.encode() == whole
+
+
+def test_on_a_stream_a_head_of_lf_alone_never_ends() -> None:
+    framer = Framer()
+    assert framer.feed(OPTIONS.replace(b"\r\n", b"\n")) == []
+    with pytest.raises(RemoteProtocolError) as caught:
+        parse_message(framer.feed(OPTIONS)[0])
+    assert caught.value.request is None
 
 
 @pytest.mark.parametrize("data", UNANSWERABLE)

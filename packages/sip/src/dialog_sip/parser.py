@@ -1,8 +1,9 @@
 """Bytes to messages (RFC 3261 sections 7 and 25).
 
 Total: any bytes give a message or a :class:`RemoteProtocolError`, in time that grows with their number and no faster.
-The head is cut into lines once; nothing within a line is looked at but the header's name. Line ends are CRLF and
-nothing else: a lone CR or LF inside a value would mean one thing here and another at the next hop.
+The head is cut into lines once; nothing within a line is looked at but the header's name. Line ends are CRLF: a lone CR
+or LF inside a value would mean one thing here and another at the next hop. A head whose every line ends with LF, and
+that holds no CR, can mean one thing only; it is read as if it had come with CRLF, and written so.
 
 A fault does not end the reading: what could be understood of a request comes with the error, so that it is answered.
 """
@@ -39,6 +40,9 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Res
     text = head.decode("utf-8", "surrogateescape")
     start, *lines = text.split("\r\n")
     if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or (b"\0" in head and _has_bare_nul(head)):
+        # What a framer cut off a stream holds CRLFCRLF: nothing can hide behind another end of the head there.
+        if not end and (normal := _with_crlf(data)) is not None:
+            return parse_message(normal, limits)
         # Not even answered: an answer would have to repeat some of it.
         raise RemoteProtocolError("the header section holds a lone CR, LF or NUL", layer=Layer.FRAMING)
     fault = ""
@@ -62,6 +66,12 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Res
     if len(start) > limits.uri and isinstance(message, Request) and len(message.uri) > limits.uri:
         raise _fault(message, "Request-URI is too long", status=414, layer=Layer.START_LINE)
     return message
+
+
+def _with_crlf(data: bytes) -> bytes | None:
+    """Return a message whose head has LF alone for line ends with CRLF for them; None: its head is a mixture."""
+    head, end, body = data.partition(b"\n\n")
+    return None if b"\r" in head or not end else head.replace(b"\n", b"\r\n") + _HEAD_END + body
 
 
 def _cut(data: bytes, size: int) -> bytes:

@@ -24,7 +24,7 @@ BRANCH_COOKIE = "z9hG4bK"
 """Start of every branch of RFC 3261 (section 8.1.1.7)."""
 
 MAX_CSEQ = 2**32 - 1
-"""RFC 3261 section 8.1.1.5 asks for less than 2**31, older peers go beyond."""
+"""RFC 3261 section 8.1.1.5: 32 bits. A sender chooses less than 2**31, and a SIP dialog may count on beyond."""
 
 # Characters of what is remembered; a peer could fill memory with longer ones.
 _CACHED = 256

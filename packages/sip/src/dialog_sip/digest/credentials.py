@@ -13,7 +13,7 @@ from dialog_sip.grammar import quote, split_outside
 
 _SCHEME = "digest "
 _MASKED = re.compile(
-    rb"^((?:proxy-)?authorization[ \t]*:[ \t]*)[^\r\n]*(?:\r\n[ \t][^\r\n]*)*", re.IGNORECASE | re.MULTILINE
+    rb"^((?:proxy-)?authorization[ \t]*:[ \t]*)[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*", re.IGNORECASE | re.MULTILINE
 )
 # Looked for once in each run of characters between delimiters: what comes before the first "sip:" is never tried again.
 _URI_PASSWORD = re.compile(rb"(?<![^\s@<>;])((?>[^\s@<>;]*?[sS][iI][pP][sS]?:)[^\s:@<>;]++):[^\s@<>;]++@")

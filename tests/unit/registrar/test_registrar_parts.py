@@ -201,6 +201,28 @@ async def test_what_is_not_new_is_not_published_again(registrar: Registrar) -> N
     assert states(transactions.committed[-1][1]) == [None]
 
 
+async def test_nothing_is_told_of_a_mapping_after_its_tombstone(registrar: Registrar) -> None:
+    statuses, transactions = publisher_of(registrar.engine)
+    news, aor = registrar.engine.news, "alice@pbx.example"
+    handlers.mapping_upserted(registrar, upserted(register=False), 0)
+    entry = registrar.engine.holdings.get(aor)
+    assert entry is not None
+    news.tell_some_time(entry)
+    handlers.mapping_deleted(registrar, aor, 0)
+    statuses.publish()
+    assert states(transactions.committed[-1][1]) == [None]
+    assert not any([*news.changed.values(), *news.unhurried.values()])
+
+
+async def test_a_row_that_comes_back_at_once_is_told_of_after_its_tombstone(registrar: Registrar) -> None:
+    statuses, transactions = publisher_of(registrar.engine)
+    handlers.mapping_upserted(registrar, upserted(register=False), 0)
+    handlers.mapping_deleted(registrar, "alice@pbx.example", 0)
+    handlers.mapping_upserted(registrar, upserted(revision="2"), 0)
+    statuses.publish()
+    assert states(transactions.committed[-1][1]) == [None, RegistrationState.REGISTERING]
+
+
 async def test_a_partition_that_is_let_go_hands_its_last_statuses_over(registrar: Registrar) -> None:
     statuses, transactions = publisher_of(registrar.engine)
     leases = Leases(lambda _: True, lambda: False, lambda: 0.0)
@@ -244,7 +266,7 @@ async def test_a_partition_is_taken_over_with_what_changed_meanwhile(
     alice = registrar.engine.holdings.get("alice@pbx.example")
     assert alice is not None
     assert alice.predecessor == old
-    assert registrar.engine.flows_wanted == {PBX: 4444}
+    assert registrar.engine.flows.wanted == {PBX: 4444}
     changed = registrar.engine.news.changed[0]
     assert (changed["gone@pbx.example"], changed["broken"]) == (None, None)
 

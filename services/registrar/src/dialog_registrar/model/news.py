@@ -34,15 +34,23 @@ class News:
     def tell(self, entry: Entry) -> None:
         """Have an entry told of at once."""
         entry.told = None
-        self.changed.setdefault(entry.partition, {})[entry.aor] = entry
+        self._at_once(entry.partition, entry.aor, entry)
 
     def tell_some_time(self, entry: Entry) -> None:
-        """Have an entry told of with others."""
-        self.unhurried.setdefault(entry.partition, {})[entry.aor] = entry
+        """Have an entry told of with others, or with what is to be told of it at once."""
+        changed = self.changed.get(entry.partition, {})
+        # A tombstone that waits is of the row before this one, and goes first.
+        waiting = changed if changed.get(entry.aor) else self.unhurried.setdefault(entry.partition, {})
+        waiting[entry.aor] = entry
 
     def tell_gone(self, aor: str, partition: int) -> None:
-        """Have it told that there is no such mapping any more."""
-        self.changed.setdefault(partition, {})[aor] = None
+        """Have it told that there is no such mapping any more, and nothing after that."""
+        self._at_once(partition, aor, None)
+
+    def _at_once(self, partition: int, aor: str, entry: Entry | None) -> None:
+        self.changed.setdefault(partition, {})[aor] = entry
+        if unhurried := self.unhurried.get(partition):
+            unhurried.pop(aor, None)
 
     def drop(self, partition: int) -> None:
         """Tell nothing of a partition: it is somebody else's."""

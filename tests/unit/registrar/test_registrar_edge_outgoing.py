@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from dialog_registrar.edge.outgoing import ABANDONED_AFTER, MAX_ATTEMPTS
+from dialog_registrar.edge.waiting import LIMIT, PATIENCE
 from dialog_registrar.ports import Failure
 from fixtures.registrar_edge import World, relay_of, sip_request
 
@@ -111,6 +114,7 @@ def test_two_calls_of_one_mapping_do_not_disturb_each_other(world: World) -> Non
 def test_without_the_password_the_bridge_hears_so(world: World) -> None:
     world.accounts.known[0].password = None
     send(world)
+    wait(world)
     world.sip.sent[0].challenge()
     assert world.responses_to("bridge-1") == [(503, True)]
 
@@ -139,15 +143,85 @@ def test_no_response_is_a_response_of_our_own(world: World, failure: Failure, co
     assert len(world.outgoing) == 0
 
 
-def test_a_flow_that_is_down_is_said_at_once(world: World) -> None:
+def wait(world: World, seconds: float = PATIENCE) -> None:
+    world.advance(seconds)
+    world.outgoing.expire(world.edge.now())
+
+
+def test_a_flow_that_stays_down_is_said_in_bounded_time(world: World) -> None:
     world.sip.down = True
     send(world)
+    wait(world, PATIENCE - 1)
+    assert world.responses_to("bridge-1") == []
+    wait(world, 1)
+    assert world.responses_to("bridge-1") == [(503, True)]
+    assert len(world.outgoing) == 0
+
+
+def test_a_mapping_that_is_elsewhere_is_said_in_bounded_time(world: World) -> None:
+    world.accounts.known.clear()
+    send(world)
+    wait(world)
     assert world.responses_to("bridge-1") == [(503, True)]
 
 
-def test_a_mapping_that_is_elsewhere_is_said_at_once(world: World) -> None:
+def lose_mapping(world: World) -> Callable[[], None]:
+    known = list(world.accounts.known)
     world.accounts.known.clear()
+    return lambda: world.accounts.known.extend(known)
+
+
+def lose_password(world: World) -> Callable[[], None]:
+    account = world.accounts.known[0]
+    password, account.password = account.password, None
+    return lambda: setattr(account, "password", password)
+
+
+def lose_flow(world: World) -> Callable[[], None]:
+    world.sip.down = True
+    return lambda: setattr(world.sip, "down", False)
+
+
+@pytest.mark.parametrize("lose", [lose_mapping, lose_password, lose_flow])
+def test_what_comes_before_the_registrar_has_all_again_waits_for_it(
+    world: World, lose: Callable[[World], Callable[[], None]]
+) -> None:
+    restore = lose(world)
     send(world)
+    wait(world, 1)
+    assert world.sip.sent == []
+    assert world.outgoing.next() == world.edge.now() + PATIENCE - 1
+    restore()
+    wait(world, 0)
+    world.sip.sent[0].answer(200)
+    assert world.responses_to("bridge-1") == [(200, False)]
+    assert world.outgoing.next() is None
+
+
+def test_requests_of_one_mapping_keep_their_order_while_they_wait(world: World) -> None:
+    restore = lose_mapping(world)
+    for method, transaction in (("INVITE", "t1"), ("INVITE", "t1"), ("INFO", "t2")):
+        send(world, method, transaction)
+    restore()
+    send(world, "BYE", "t3")
+    wait(world, 0)
+    assert [sent.request.method for sent in world.sip.sent] == ["INVITE", "INFO", "BYE"]
+
+
+def test_an_invite_that_is_cancelled_while_it_waits_is_never_sent(world: World) -> None:
+    restore = lose_mapping(world)
+    send(world)
+    world.outgoing.cancel(relay_of(sip_request("INVITE")))
+    restore()
+    wait(world)
+    assert world.sip.sent == []
+    assert world.responses_to("bridge-1") == [(487, True)]
+
+
+def test_only_so_many_wait(world: World) -> None:
+    lose_mapping(world)
+    for number in range(LIMIT + 1):
+        send(world, transaction=f"t{number}")
     assert world.responses_to("bridge-1") == [(503, True)]
 
 

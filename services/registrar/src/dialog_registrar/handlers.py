@@ -74,9 +74,11 @@ def mapping_rejected(
     registrar.pump.push()
 
 
-def mapping_deleted(registrar: Registrar, aor: str, partition: int) -> None:
+def mapping_deleted(
+    registrar: Registrar, aor: str, partition: int, predecessor: RegistrationStatus | None = None
+) -> None:
     """Unregister and forget."""
-    registrar.engine.delete(aor, partition)
+    registrar.engine.delete(aor, partition, predecessor)
     registrar.pump.push()
 
 
@@ -141,6 +143,8 @@ def relay_request(registrar: Registrar, relay: Relay) -> None:
     if not isinstance(message, Request):
         raise MalformedRelayError("a response where a request is said to be")
     registrar.outgoing.request(relay, message)
+    if registrar.outgoing.next() is not None:
+        registrar.pump.push()
 
 
 def relay_response(registrar: Registrar, relay: Relay) -> None:

@@ -161,18 +161,20 @@ class Pump:
             self.failed(attempt, Failure.TRANSPORT)
 
     def _move_flows(self) -> None:
-        for server, port in self._engine.flows_wanted.items():
+        book = self._engine.flows
+        for server, port in book.wanted.items():
             self._flows.open(server, port)
-        for server in self._engine.flows_unwanted:
+        for server in book.unwanted:
             self._flows.close(server)
-        self._engine.flows_wanted.clear()
-        self._engine.flows_unwanted.clear()
+        book.wanted.clear()
+        book.unwanted.clear()
 
     def _keep_deadlines(self, now: float) -> None:
         if self.edges is None:
             return
         incoming, outgoing = self.edges
         incoming.expire(now)
+        outgoing.expire(now)
         if now - self._swept_at >= SWEEP_EVERY:
             self._swept_at = now
             incoming.sweep(now)
@@ -187,7 +189,8 @@ class Pump:
             gc.freeze()
 
     def _plan(self, now: float) -> None:
-        times = [self._engine.next(), self.edges[0].next() if self.edges else None, self._swept_at + SWEEP_EVERY]
+        edges = (edge.next() for edge in self.edges or ())
+        times = [self._engine.next(), *edges, self._swept_at + SWEEP_EVERY]
         self._plan_timer(max(min(time for time in times if time is not None), now + TURN_GRAIN))
 
     def _plan_timer(self, due: float) -> None:

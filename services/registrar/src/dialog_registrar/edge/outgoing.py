@@ -6,6 +6,9 @@ mapping's flow.
 ==========  =============================  ==========================================================================
 state       event                          what happens
 ==========  =============================  ==========================================================================
+held        the mapping has a way          sent -> *waiting*
+held        too long                       sent if it can be, else a 503 of our own -> gone
+held        cancel                         a 487 of our own -> gone
 waiting     100                            nothing: a bridge never sees it (RFC 3261 section 8.1.3.2)
 waiting     101-199                        passed on
 waiting     401, 407                       sent again with credentials and the next CSeq; still *waiting*
@@ -23,8 +26,8 @@ accepted    anything else                  nothing
 A nonce that a PBX took is used again, with a higher ``nc``, by what the mapping sends next: that is challenged only
 where the nonce is too old by then. The challenge is answered as if there had been no credentials.
 
-*Accepted* ends by age. A request that comes twice (the bus delivers at least once) is known by its transaction and
-dropped.
+*Held* is a request whose mapping, password or flow is not there (``edge/waiting.py``). *Accepted* ends by age. A request
+that comes twice (the bus delivers at least once) is known by its transaction and dropped.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ from dialog_sip import Request, Response
 from dialog_sip.digest import DigestClient, Outcome
 
 from dialog_registrar.edge.context import Edge
+from dialog_registrar.edge.waiting import Waiting
 from dialog_registrar.model.accounts import Account
 from dialog_registrar.model.dress import copy_credentials, dress_request, retried
 from dialog_registrar.model.expiring import Expiring
@@ -99,16 +103,42 @@ class Outgoing:
     """Call-ID and CSeq of an INVITE with credentials: its ACK carries the same."""
     _proven: Expiring[tuple[str, Server], DigestClient] = field(default_factory=lambda: Expiring(PROVEN_FOR, LIMIT))
     """Nonces that a PBX took from a mapping."""
+    _waiting: Waiting = field(default_factory=Waiting)
 
     def __len__(self) -> int:
-        return len(self._sent)
+        return len(self._sent) + len(self._waiting)
 
     def request(self, relay: Relay, request: Request) -> None:
-        """Send a bridge's request to the PBX of its mapping."""
+        """Send a bridge's request to the PBX of its mapping, as soon as there is a way."""
         now = self.edge.now()
-        if self._sent.get(relay.transaction, now) is not None or relay.transaction in self._done:
+        if self._is_known(relay.transaction, now):
             return
         self.edge.routes.learn(request.call_id, relay.sender, now)
+        if self._waiting.is_full or (self._has_way(relay.aor) and not self._waiting.has_of(relay.aor)):
+            self._dispatch(relay, request)
+        else:
+            self._waiting.put(relay, request, now)
+
+    def next(self) -> float | None:
+        """Return when :meth:`expire` has something to do, or None."""
+        return self._waiting.next()
+
+    def expire(self, now: float) -> None:
+        """Send what waited for a way that is there by now, and what can wait no longer."""
+        for waiter in self._waiting.over(now, self._has_way):
+            self._dispatch(waiter.relay, waiter.request)
+
+    def _is_known(self, transaction: str, now: float) -> bool:
+        sent = self._sent.get(transaction, now)
+        return sent is not None or transaction in self._done or transaction in self._waiting
+
+    def _has_way(self, aor: str) -> bool:
+        account = self.edge.accounts.account(aor)
+        if account is None or account.password is None:
+            return False
+        return self.edge.sip.contact(account.server, account.user) is not None
+
+    def _dispatch(self, relay: Relay, request: Request) -> None:
         account = self.edge.accounts.account(relay.aor)
         if account is None:
             self._refuse(relay, request, 503, "This registrar does not hold the mapping")
@@ -119,6 +149,8 @@ class Outgoing:
 
     def cancel(self, relay: Relay) -> None:
         """CANCEL a bridge's INVITE."""
+        if (waiter := self._waiting.take(relay.transaction)) is not None:
+            self._refuse(waiter.relay, waiter.request, 487)
         sent = self._sent.get(relay.transaction, self.edge.now())
         if sent is None or sent.state is not _State.WAITING:
             return
@@ -224,7 +256,7 @@ class Outgoing:
             # The PBX sends its 2xx again, or ends the call: nobody waits for anything here.
             self.edge.meters.relay_dropped("ack")
 
-    def _refuse(self, relay: Relay, request: Request, code: int, phrase: str | None) -> None:
+    def _refuse(self, relay: Relay, request: Request, code: int, phrase: str | None = None) -> None:
         if request.method == "ACK":
             return
         response = self._response(relay, request.respond(code, phrase))

@@ -361,7 +361,7 @@ async def test_a_keepalive_that_fails_fails_the_flow(pair: Pair) -> None:
         raise FlowError("gone")
 
     flow.ping = broken  # type: ignore[method-assign]
-    pair.client._ping_all()
+    pair.client._keepalives.ping_all()
     with pytest.raises(RequestFailedError):
         await final(pending)
 

@@ -145,9 +145,36 @@ class TestKeepalive:
         flow.heard(121.0, 0.5)
         assert flow.state is KeepaliveState.DEAD
 
-    def test_all_but_one_cell(self) -> None:
+    def test_over_udp_a_ping_is_repeated_for_39_s(self) -> None:
+        flow = Keepalive(0.0, 0.0, reliable=False)
+        at = []
+        while flow.timer is not None:
+            at.append(flow.timer - 24)
+            flow.handle_timer(flow.timer)
+        assert at == [0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 39.5]
+        assert flow.state is KeepaliveState.DEAD
+
+    def test_an_answer_counts_from_its_ping(self) -> None:
+        flow = Keepalive(0.0, 0.0, reliable=False)
+        flow.handle_timer(24.0)
+        flow.handle_timer(24.5)
+        flow.heard(24.0, 0.0)
+        assert (flow.state, flow.timer) == (KeepaliveState.QUIET, 48)
+
+    def test_another_address_is_another_flow(self) -> None:
+        flow = Keepalive(0.0, 0.0, reliable=False)
+        assert flow.seen_as(("192.0.2.1", 5060)) is KeepaliveState.QUIET
+        assert flow.seen_as(("192.0.2.1", 5060)) is KeepaliveState.QUIET
+        assert flow.seen_as(("192.0.2.1", 5061)) is KeepaliveState.DEAD
+        assert flow.timer is None
+
+    def test_all_cells_that_can_be_met(self) -> None:
         missing = set(product(KeepaliveState, KeepaliveEvent)) - set(TRANSITIONS)
-        assert missing == {(KeepaliveState.DEAD, KeepaliveEvent.TIMER)}
+        assert missing == {
+            (KeepaliveState.DEAD, KeepaliveEvent.TIMER),
+            (KeepaliveState.DEAD, KeepaliveEvent.REPEAT),
+            (KeepaliveState.QUIET, KeepaliveEvent.REPEAT),
+        }
 
     @given(st.lists(st.tuples(st.floats(0, 200), st.booleans()), max_size=30))
     def test_random_walks(self, steps: list[tuple[float, bool]]) -> None:

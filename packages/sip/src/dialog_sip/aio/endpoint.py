@@ -17,6 +17,7 @@ from dialog_sip.aio.connector import Connector
 from dialog_sip.aio.exchange import ClientRequest, Failure, ServerRequest
 from dialog_sip.aio.flow import Address, Flow, FlowError, Listener
 from dialog_sip.aio.handshake import Handshake
+from dialog_sip.aio.keepalives import Keepalives
 from dialog_sip.aio.target import target_of
 from dialog_sip.aio.tls import TlsOptions
 from dialog_sip.aio.trace import Direction, Trace, TraceHook
@@ -50,8 +51,8 @@ P = ParamSpec("P")
 RequestHandler = Callable[[ServerRequest], object]
 """Takes a peer's request: answers it, or keeps it to answer later. What it returns is ignored."""
 
-_KEEPALIVE_BYTES = b"\r\n\0"
-"""A datagram of nothing but these keeps a NAT's binding open and says nothing."""
+_FIRST_LETTER = b"A"
+"""What most methods and all responses begin with stands here or behind it; keepalives begin with less."""
 
 
 class Lane(Protocol):
@@ -108,9 +109,7 @@ class Endpoint:
         self._timer_due = 0.0
         self._dispatching = False
         self._closed = False
-        self._keepalive = keepalive
-        self._keepalive_timer: asyncio.TimerHandle | None = None
-        self._plan_keepalive()
+        self._keepalives = Keepalives(lambda: self._connector.flows, self.flow_failed, keepalive)
 
     @property
     def transactions(self) -> int:
@@ -146,6 +145,15 @@ class Endpoint:
         """
         self._check_open()
         return await self._connector.listen(transport, (host, port), tls)
+
+    def keep_alive(self, flow: Flow, flow_timer: int | None = None) -> None:
+        """Keep a flow as RFC 5626 section 4.4 has it, because the registrar does outbound; dead flows are closed.
+
+        ``flow_timer``: the Flow-Timer of its 2xx, in seconds; call this again with every 2xx. Of a dead flow
+        ``Flow.on_closed`` tells, and ``Flow.reason`` says why.
+        """
+        self._check_open()
+        self._keepalives.keep(flow, flow_timer)
 
     def request(
         self,
@@ -196,9 +204,9 @@ class Endpoint:
         if self._closed:
             return
         self._closed = True
-        for timer in (self._timer, self._keepalive_timer):
-            if timer is not None:
-                timer.cancel()
+        self._keepalives.close()
+        if self._timer is not None:
+            self._timer.cancel()
         await self._connector.close()
         if self.lane is not None:
             self.lane.close()
@@ -207,7 +215,7 @@ class Endpoint:
 
     def message_received(self, flow: Flow, data: bytes) -> None:
         """Take what came in on a flow (called by the flow)."""
-        if not data.strip(_KEEPALIVE_BYTES):
+        if data < _FIRST_LETTER and self._keepalives.take(flow, data):
             return
         if self.trace is not None:
             self._call(self.trace, Trace(self._loop.time(), Direction.RECEIVED, flow, mask_credentials(data)))
@@ -295,19 +303,6 @@ class Endpoint:
         self._layer.handle_timer(self._loop.time())
         self._transmit()
         self._dispatch()
-
-    def _plan_keepalive(self) -> None:
-        if self._keepalive is not None:
-            self._keepalive_timer = self._loop.call_later(self._keepalive, self._ping_all)
-
-    def _ping_all(self) -> None:
-        self._plan_keepalive()
-        for flow in self._connector.flows:
-            try:
-                flow.ping()
-            except FlowError as error:
-                log.debug("keepalive failed on %s: %s", flow.id, error)
-                self.flow_failed(flow)
 
     def _handle(self, event: Event) -> None:
         match event:

@@ -70,6 +70,11 @@ class Flow(abc.ABC):
     def close(self) -> None:
         """Close; what was sent before may still go out."""
 
+    def cut(self, reason: str) -> None:
+        """Close because of the peer, who is dead or does wrong."""
+        self.reason = self.reason or reason
+        self.close()
+
     @abc.abstractmethod
     async def wait_closed(self) -> None:
         """Wait until what was sent before :meth:`close` is out, within a deadline."""
@@ -82,11 +87,16 @@ class Flow(abc.ABC):
         """Return the flow to another port of the same peer address; this one where that cannot be."""
         return self
 
-    def contact_uri(self, user: str) -> SipUri:
-        """Return the URI under which the peer reaches ``user`` over this flow."""
+    def contact_uri(self, user: str, *, outbound: bool = False) -> SipUri:
+        """Return the URI under which the peer reaches ``user`` over this flow.
+
+        ``outbound`` adds ``ob``: for the Contact of what begins a SIP dialog on a flow that was registered with
+        outbound, so that its later requests come over that flow too (RFC 5626 section 4.3).
+        """
         host, port = self.local
         uri = SipUri.make(user, host, port)
-        return uri if self.transport == "udp" else uri.with_params(transport=self.transport)
+        uri = uri if self.transport == "udp" else uri.with_params(transport=self.transport)
+        return uri.with_params(ob=None) if outbound else uri
 
     def __repr__(self) -> str:
         state = " closed" if self.closed else ""

@@ -178,9 +178,10 @@ class WsClientFlow(WsFlow):
         self.contact_host = f"{secrets.token_hex(6)}.invalid"
         """Host of our Contacts: nobody can connect to us (RFC 7118 section 5.1)."""
 
-    def contact_uri(self, user: str) -> SipUri:
+    def contact_uri(self, user: str, *, outbound: bool = False) -> SipUri:
         """Return the URI under which the peer reaches ``user`` over this websocket, and over it alone."""
-        return SipUri.make(user, self.contact_host, transport="ws")
+        uri = SipUri.make(user, self.contact_host, transport="ws")
+        return uri.with_params(ob=None) if outbound else uri
 
     def started(self) -> None:
         """Wait for :meth:`shake`: TLS names are looked at before anything is sent."""

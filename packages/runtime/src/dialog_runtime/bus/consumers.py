@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -26,6 +26,17 @@ POLL_MS = 200
 """How long a reader waits for records before it looks whether it is to stop."""
 RETRY = 0.5
 """Seconds between attempts to reach the broker."""
+
+FETCHING: Mapping[str, Any] = {
+    # Registrars write in transactions.
+    "isolation_level": "read_committed",
+    "auto_offset_reset": "earliest",
+    # Of one response, all partitions together; the first record comes whatever its size (KIP-74).
+    "fetch_max_bytes": 16 << 20,
+    # How often aiokafka looks unasked whether there is something to fetch: it is told.
+    "consumer_timeout_ms": 5000,
+}
+"""What consumers have in common that fetch for as long as the process lives."""
 
 
 def record_of(names: Names, raw: Any) -> Record:  # noqa: ANN401  aiokafka has no types
@@ -93,12 +104,17 @@ async def either(one: asyncio.Event, other: asyncio.Event) -> None:
             task.cancel()
 
 
-async def unless_stopped(stopping: asyncio.Event, work: Awaitable[T]) -> T | None:
-    """Return the result of ``work``, or cancel it and return None where ``stopping`` is set first."""
+async def unless_stopped(stopping: asyncio.Event, work: Awaitable[T], idle: asyncio.Event | None = None) -> T | None:
+    """Return the result of ``work``, or cancel it and return None where ``stopping`` is set first.
+
+    With ``idle`` it is cancelled once that is set, so that it finishes what it has in hand.
+    """
     task = asyncio.ensure_future(work)
     stop = asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if idle is not None:
+            await idle.wait()
     finally:
         stop.cancel()
         if not task.done():

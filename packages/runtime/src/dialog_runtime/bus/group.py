@@ -2,8 +2,8 @@
 
 Theory of operation. aiokafka rebalances eagerly: at every change of the group all partitions are revoked and dealt out
 anew. Each partition that is dealt to us gets a lane, a task that handles its records in order and notes how far it is.
-The records come from the reader that the rest of the process has as well; aiokafka's consumer is there for the group
-alone, and its own fetching is paused. Offsets noted are committed twice a second and when partitions are
+One task polls for all lanes, because whatever polls is woken by every record; a lane that has too much waiting is
+paused at the consumer until half of it is done. Offsets noted are committed twice a second and when partitions are
 revoked, so always after the effect. On revocation a lane finishes the record in hand and ends; a record that waits
 for something that is away is left for the next owner. An error of the group itself ends the session, and a new one is
 begun.
@@ -12,6 +12,7 @@ begun.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -19,9 +20,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import InvalidSessionTimeoutError, KafkaError
 
-from dialog_runtime.bus.consumers import record_of, stop_consumer, unless_stopped, until_stopped
-from dialog_runtime.bus.fetching.reader import FetchReader
-from dialog_runtime.bus.follower import Prepare
+from dialog_runtime.bus.consumers import cancelled, record_of, stop_consumer, unless_stopped, until_stopped
 from dialog_runtime.bus.membership import Membership
 from dialog_runtime.bus.names import Names
 from dialog_runtime.bus.record import Record
@@ -34,10 +33,13 @@ COMMIT_WITHIN = 5.0
 """Seconds that a commit may take; one that fails means that the records come again."""
 REVOKE_WITHIN = 5.0
 """Seconds that a record in hand may take when its partition is revoked."""
-_PAUSED_MS = 5000
-"""How often aiokafka's consumer looks whether there is something to fetch: there is not."""
-_NOTHING = TopicPartition("", 0)
-"""Polled to be told of the group's errors while no lane polls."""
+FULL = 1 << 20
+"""Bytes that wait in a lane, beyond which its partition is paused."""
+_RECORD = 500
+"""Bytes that a record takes beside its value, about."""
+_AT_A_TIME = 500
+"""Records before the lanes have their turn."""
+_IDLE_MS = 60_000
 
 Process = Callable[[Record, asyncio.Event], Awaitable[bool]]
 
@@ -45,24 +47,28 @@ Process = Callable[[Record, asyncio.Event], Awaitable[bool]]
 class Lane:
     """The records of one partition, one after another."""
 
-    def __init__(
-        self,
-        consumer: AIOKafkaConsumer,
-        reader: FetchReader,
-        names: Names,
-        partition: TopicPartition,
-        process: Process,
-    ) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, names: Names, partition: TopicPartition, process: Process) -> None:
         self._consumer = consumer
-        self._reader = reader
         self._names = names
         self._partition = partition
         self._process = process
-        self._busy = False
+        self._waiting: deque[Any] = deque()
+        self._size = 0
+        self._some = asyncio.Event()
+        self._busy = self._paused = False
         self.stopping = asyncio.Event()
         self.done_to: int | None = None
         """Offset of the next record to handle, once one was handled."""
         self.task = asyncio.create_task(self._run(), name=f"lane {partition.topic}[{partition.partition}]")
+
+    def put(self, records: Sequence[Any]) -> None:
+        """Let records of aiokafka's wait their turn."""
+        self._waiting.extend(records)
+        self._size += sum(map(_size, records))
+        self._some.set()
+        if self._size > FULL and not self._paused:
+            self._paused = True
+            self._consumer.pause(self._partition)
 
     async def end(self) -> None:
         """Finish the record in hand, at most for :data:`REVOKE_WITHIN` seconds."""
@@ -76,23 +82,28 @@ class Lane:
             await asyncio.wait({self.task})
 
     async def _run(self) -> None:
-        start = await self._consumer.position(self._partition)
-        feed = self._reader.open({self._partition: start})
-        try:
-            while not self.stopping.is_set():
-                self._busy = False
-                batches = await feed.take()
-                self._busy = True
-                for batch in batches:
-                    await self._handle(batch.records)
-        finally:
-            feed.close()
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            self._busy = True
+            while self._waiting:
+                raw = self._take()
+                if self.stopping.is_set() or not await self._process(record_of(self._names, raw), self.stopping):
+                    return
+                self.done_to = raw.offset + 1
+            self._busy = False
 
-    async def _handle(self, records: Sequence[Any]) -> None:
-        for raw in records:
-            if self.stopping.is_set() or not await self._process(record_of(self._names, raw), self.stopping):
-                return
-            self.done_to = raw.offset + 1
+    def _take(self) -> Any:  # noqa: ANN401  aiokafka has no types
+        raw = self._waiting.popleft()
+        self._size -= _size(raw)
+        if self._paused and self._size < FULL // 2 and not self.stopping.is_set():
+            self._paused = False
+            self._consumer.resume(self._partition)
+        return raw
+
+
+def _size(raw: Any) -> int:  # noqa: ANN401  aiokafka has no types
+    return len(raw.value or b"") + _RECORD
 
 
 class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -103,12 +114,10 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         names: Names,
         topics: Sequence[str],
         membership: Membership,
-        reader: FetchReader,
-        prepare: Prepare,
+        prepare: Callable[[], Awaitable[object]],
         process: Process,
     ) -> None:
         self._names = names
-        self._reader = reader
         self._topics = [names.full(topic) for topic in topics]
         self._membership = membership
         self._prepare = prepare
@@ -144,9 +153,8 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         """Open a lane for each partition."""
         consumer = self._consumer
         if consumer is not None:
-            consumer.pause(*assigned)
             for partition in sorted(assigned):
-                self._lanes[partition] = Lane(consumer, self._reader, self._names, partition, self._process)
+                self._lanes[partition] = Lane(consumer, self._names, partition, self._process)
         self._joined.set()
 
     async def _session(self) -> None:
@@ -154,20 +162,36 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
 
     async def _serve(self) -> None:
         await self._prepare()
-        consumer = self._consumer = self._membership.consumer(consumer_timeout_ms=_PAUSED_MS)
+        consumer = self._consumer = self._membership.consumer()
         consumer.subscribe(self._topics, listener=self)
         try:
             await consumer.start()
-            while True:
-                await consumer.getmany(_NOTHING, timeout_ms=0)
-                self._raise_lane_errors()
-                await self._commit()
-                await asyncio.sleep(COMMIT_EVERY)
+            await self._commit_while(asyncio.create_task(self._poll(consumer), name=f"poll {','.join(self._topics)}"))
         except InvalidSessionTimeoutError:
             self._membership.session_timeout_refused()
         finally:
             await self._end_lanes()
             await stop_consumer(consumer)
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            batches = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=_AT_A_TIME)
+            for partition, records in batches.items():
+                # Not there where the group is being dealt out anew: whoever gets the partition reads them again.
+                if (lane := self._lanes.get(partition)) is not None:
+                    lane.put(records)
+            await asyncio.sleep(0)
+
+    async def _commit_while(self, polling: asyncio.Task[None]) -> None:
+        """Commit what lanes did until ``polling`` or a lane ends with an error; raise that."""
+        try:
+            while not polling.done():
+                self._raise_lane_errors()
+                await self._commit()
+                await asyncio.wait({polling}, timeout=COMMIT_EVERY)
+        finally:
+            await cancelled(polling)
+        polling.result()
 
     def _raise_lane_errors(self) -> None:
         for lane in self._lanes.values():

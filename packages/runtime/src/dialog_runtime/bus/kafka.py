@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.client import AIOKafkaClient
 from dialog_schemas.topics import Topic
 from dialog_schemas.topics import inbox as inbox_of
 
 from dialog_runtime.bus.client import client_options
-from dialog_runtime.bus.fetching.reader import FetchReader
-from dialog_runtime.bus.follower import InboxReader, Tail, ViewFollower
+from dialog_runtime.bus.follower import Follower, Inbox, Tail, ViewFollower
 from dialog_runtime.bus.group import GroupConsumer
 from dialog_runtime.bus.membership import Membership
 from dialog_runtime.bus.metrics import BusMetrics
@@ -23,6 +21,7 @@ from dialog_runtime.bus.ports import PartitionOwner
 from dialog_runtime.bus.process import Handler, Processor
 from dialog_runtime.bus.producer import KafkaSender
 from dialog_runtime.bus.publisher import Publisher
+from dialog_runtime.bus.reader import Reader
 from dialog_runtime.bus.record import Record
 from dialog_runtime.bus.topics import ensure_topics
 from dialog_runtime.bus.view import View
@@ -65,7 +64,8 @@ class KafkaBus:
         self._clock = clock or SystemClock()
         self._sender = KafkaSender(self._names, self._producer)
         self._publisher = Publisher(self._sender, f"/{service}/{instance}", self._clock)
-        self._readers: list[FetchReader] = []
+        self._reader: Reader | None = None
+        """For views and tails: they begin together, as far as they are asked for together."""
         metrics = metrics or Metrics()
         self._metrics = BusMetrics(metrics)
         metrics.watch("records_pending", "Records that Kafka has not acknowledged yet", lambda: self._sender.pending)
@@ -94,14 +94,13 @@ class KafkaBus:
     ) -> View[V]:
         """Follow a compacted topic into memory."""
         view = View(decode, on_change)
-        follower = ViewFollower(self._names, topic.name, self._reader(topic), lambda: self._ensure(topic), view)
-        self._supervisor.start(f"view of {topic.name}", follower)
+        self._follow(ViewFollower(topic, view))
         return view
 
     def tail(self, topic: Topic, look: Callable[[Record], None], *, from_end: bool = True) -> Tail:
         """Show every record of ``topic`` to ``look``, outside any group: for those who only look on."""
-        tail = Tail(self._names, topic.name, self._reader(topic), lambda: self._ensure(topic), look, from_end=from_end)
-        self._supervisor.start(f"tail of {topic.name}", tail)
+        tail = Tail(topic, look, from_end=from_end)
+        self._follow(tail)
         return tail
 
     def consume(self, group: str, topics: Sequence[Topic], handler: Handler) -> GroupConsumer:
@@ -111,8 +110,7 @@ class KafkaBus:
             self._names,
             [topic.name for topic in topics],
             membership,
-            self._reader(*topics),
-            lambda: self._ensure(*topics),
+            lambda: self._ensure(topics),
             self.processor(handler),
         )
         self._supervisor.start(f"group {group}", consumer)
@@ -122,13 +120,12 @@ class KafkaBus:
         """Return ``handler`` under the policy of retries and dead letters, for a consumer that is not of this bus."""
         return Processor(handler, self._publisher.dead_letter, self._metrics)
 
-    def inbox(self, handler: Handler) -> InboxReader:
+    def inbox(self, handler: Handler) -> Inbox:
         """Handle what is sent to this instance from now on, in order."""
-        topic = inbox_of(self._instance)
-        processor = self.processor(handler)
-        reader = InboxReader(self._names, topic.name, self._reader(topic), lambda: self._ensure(topic), processor)
-        self._supervisor.start("inbox", reader)
-        return reader
+        inbox = Inbox(inbox_of(self._instance), self.processor(handler))
+        # Not with the views: a record in hand holds up what is read with it.
+        self._read(inbox)
+        return inbox
 
     def own(self, group: str, inputs: Topic, state: Topic, owner: PartitionOwner) -> OwnedPartitions:
         """Own partitions of ``inputs`` with their state in ``state``, together with the other members of ``group``."""
@@ -144,34 +141,29 @@ class KafkaBus:
             owner=owner,
             processor=self.processor,
         )
-        owned = OwnedPartitions(membership, tools, lambda: self._ensure(inputs, state), self._clock)
+        owned = OwnedPartitions(membership, tools, lambda: self._ensure((inputs, state)), self._clock)
         self._supervisor.start(f"partitions of {inputs.name}", owned)
         return owned
 
     def _transactional(self, transactional_id: str) -> AIOKafkaProducer:
         return self._producer(transactional_id=transactional_id, transaction_timeout_ms=TRANSACTION_TIMEOUT_MS)
 
-    def _reader(self, *topics: Topic) -> FetchReader:
-        """Return the reader that ``topics`` are followed with: the same for all, unless one is followed twice."""
-        names = [self._names.full(topic) for topic in topics]
-        for reader in self._readers:
-            if reader.claim(names):
-                return reader
-        reader = FetchReader(self._client)
-        reader.claim(names)
-        self._readers.append(reader)
-        self._supervisor.start("reader", reader)
+    def _follow(self, follower: Follower) -> None:
+        if self._reader is None or not self._reader.add(follower):
+            self._reader = self._read(follower)
+
+    def _read(self, follower: Follower) -> Reader:
+        reader = Reader(self._names, self._consumer, self._ensure)
+        reader.add(follower)
+        self._supervisor.start(f"reader of {follower.topic.name}", reader)
         return reader
 
-    async def _ensure(self, *topics: Topic) -> None:
+    async def _ensure(self, topics: Iterable[Topic]) -> None:
         await ensure_topics(self._kafka, topics)
 
     def _producer(self, **options: Any) -> AIOKafkaProducer:  # noqa: ANN401  aiokafka's own options
         ours = {"enable_idempotence": True, "linger_ms": 0, "max_batch_size": BATCH_BYTES}
         return AIOKafkaProducer(**{**client_options(self._kafka, self._client_id), **ours, **options})
-
-    def _client(self) -> AIOKafkaClient:
-        return AIOKafkaClient(**client_options(self._kafka, self._client_id))
 
     def _consumer(self, **options: Any) -> AIOKafkaConsumer:  # noqa: ANN401  aiokafka's own options
         return AIOKafkaConsumer(

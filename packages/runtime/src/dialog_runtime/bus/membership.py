@@ -12,7 +12,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
-from dialog_runtime.bus.consumers import Connect
+from dialog_runtime.bus.consumers import FETCHING, Connect
 from dialog_runtime.bus.names import Names
 from dialog_runtime.config.services import Kafka
 
@@ -39,9 +39,9 @@ class Membership:
         """Seconds without a heartbeat after which the partitions go to others."""
         return self._session_ms / 1000
 
-    def consumer(self, **options: Any) -> AIOKafkaConsumer:  # noqa: ANN401  aiokafka's own options
-        """Return a consumer that is not yet started; ``options`` are more of aiokafka's."""
-        return self._connect(**self._options(), **options)
+    def consumer(self) -> AIOKafkaConsumer:
+        """Return a consumer that is not yet started."""
+        return self._connect(**self._options())
 
     def session_timeout_refused(self) -> None:
         """Fall back on what a broker takes by default."""
@@ -54,6 +54,7 @@ class Membership:
 
     def _options(self) -> dict[str, Any]:
         return {
+            **FETCHING,
             "group_id": self.group_id,
             "group_instance_id": self._instance,
             "session_timeout_ms": self._session_ms,
@@ -63,6 +64,4 @@ class Membership:
             # A class of its own: the assignor keeps what it dealt out in class attributes.
             "partition_assignment_strategy": (type("Sticky", (StickyPartitionAssignor,), {}),),
             "enable_auto_commit": False,
-            "auto_offset_reset": "earliest",
-            "isolation_level": "read_committed",
         }

@@ -1,1 +1,0 @@
-"""Reading topics: one connection a broker for everything that a process follows."""

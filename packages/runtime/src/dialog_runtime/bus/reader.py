@@ -1,0 +1,125 @@
+"""Reads whole topics, outside any group: one of aiokafka's consumers for all that is followed together.
+
+Theory of operation. Followers are added before the reader runs; it then makes the topics that are missing, subscribes
+to all of them, and gives each record to the follower of its topic, in order per partition. Partitions that are added to
+a topic later come by themselves, with a new assignment; so does a consumer, where the old one failed. Neither
+remembers how far it was: the reader does, seeks there, and passes over what was handled. A follower has caught up when
+the partitions of its topic are read to where they ended at the start.
+
+aiokafka fetches ahead while a record is handled, and no further than that before its batch is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from dialog_schemas.topics import Topic
+
+from dialog_runtime.bus.consumers import FETCHING, Connect, record_of, started, unless_stopped, until_stopped
+from dialog_runtime.bus.follower import Follower
+from dialog_runtime.bus.names import Names
+
+_SOON_MS, _IDLE_MS = 20, 60_000
+"""How long to wait for records while a follower has not caught up (the records that lack may be markers of
+transactions, which are never shown), and afterwards."""
+_AT_A_TIME = 500
+"""Records before the rest of the process has its turn."""
+
+
+class Reader:
+    """A part of the service. ``connect`` makes its consumers, ``prepare`` the topics that are missing."""
+
+    def __init__(self, names: Names, connect: Connect, prepare: Callable[[Iterable[Topic]], Awaitable[object]]) -> None:
+        self._names = names
+        self._connect = connect
+        self._prepare = prepare
+        self._followers: dict[str, Follower] = {}
+        """By the full name of the topic."""
+        self._next: dict[TopicPartition, int] = {}
+        """Offset of the next record to handle."""
+        self._missing: dict[TopicPartition, int] = {}
+        """Partitions that are not read to where they ended at the start, with that offset."""
+        self._begun = False
+        self._stopping = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def add(self, follower: Follower) -> bool:
+        """Read for ``follower`` too; false where it is too late for that, or somebody follows its topic already."""
+        topic = self._names.full(follower.topic)
+        if self._begun or topic in self._followers:
+            return False
+        self._followers[topic] = follower
+        return True
+
+    def stop(self) -> None:
+        """Finish the record in hand and end."""
+        self._stopping.set()
+        for follower in self._followers.values():
+            follower.stop()
+
+    async def run(self) -> None:
+        """Read until stopped."""
+        self._begun = True
+        await until_stopped(self._stopping, self._session, ", ".join(self._followers))
+
+    async def _session(self) -> None:
+        await unless_stopped(self._stopping, self._read(), self._idle)
+
+    async def _read(self) -> None:
+        await self._prepare([follower.topic for follower in self._followers.values()])
+        consumer = self._connect(**FETCHING)
+        consumer.subscribe(list(self._followers))
+        async with started(consumer):
+            assigned: Collection[TopicPartition] = ()
+            while True:
+                if assigned != consumer.assignment():
+                    assigned = consumer.assignment()
+                    await self._take_up(consumer, assigned)
+                wait_ms = _SOON_MS if self._missing else _IDLE_MS
+                await self._hand_out(await consumer.getmany(timeout_ms=wait_ms, max_records=_AT_A_TIME))
+                if self._missing:
+                    await self._look_who_is_ready(consumer)
+                await asyncio.sleep(0)
+
+    async def _take_up(self, consumer: AIOKafkaConsumer, assigned: Collection[TopicPartition]) -> None:
+        at_start = not self._next
+        new = [partition for partition in assigned if partition not in self._next]
+        for partition, end in (await consumer.end_offsets(new)).items():
+            from_end = at_start and self._followers[partition.topic].from_end
+            self._next[partition] = end if from_end else 0
+            if at_start and not from_end:
+                self._missing[partition] = end
+        for partition in assigned:
+            if self._next[partition]:
+                consumer.seek(partition, self._next[partition])
+        await self._look_who_is_ready(consumer)
+
+    async def _hand_out(self, batches: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        self._idle.clear()
+        try:
+            for partition, records in batches.items():
+                await self._handle(partition, records, self._followers[partition.topic])
+        finally:
+            self._idle.set()
+
+    async def _handle(self, partition: TopicPartition, records: Sequence[Any], follower: Follower) -> None:
+        for raw in records:
+            if follower.stopping.is_set():
+                return
+            if raw.offset >= self._next.get(partition, 0):
+                await follower.handle(record_of(self._names, raw))
+                self._next[partition] = raw.offset + 1
+
+    async def _look_who_is_ready(self, consumer: AIOKafkaConsumer) -> None:
+        for partition, end in list(self._missing.items()):
+            # The position, not the last record: markers of transactions and compacted records take up offsets as well.
+            if await consumer.position(partition) >= end:
+                del self._missing[partition]
+        behind = {partition.topic for partition in self._missing}
+        for topic, follower in self._followers.items():
+            if topic not in behind:
+                follower.has_caught_up()

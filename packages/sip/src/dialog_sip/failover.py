@@ -35,14 +35,18 @@ class Failover:
         """Return all hops: first the good ones as they came, then the avoided ones, whose time is up soonest first."""
         return sorted(hops, key=lambda hop: self._until(hop, now))
 
-    def failed(self, hop: Hop, now: float) -> None:
-        """Avoid an address from now on."""
+    def failed(self, hop: Hop, now: float, *, told: float | None = None) -> None:
+        """Avoid an address from now on, for as long as it ``told`` (Retry-After of a 503) where it did."""
         before = self._failures.pop(hop, None)
         times = 1 if before is None else before.times + 1
-        wait = min(self._avoid * 2 ** min(times - 1, 16), self._longest)
+        wait = min(self._avoid * 2 ** min(times - 1, 16) if told is None else told, self._longest)
         self._failures[hop] = _Failure(now + wait, times)
         if len(self._failures) > MAX_REMEMBERED:
             del self._failures[next(iter(self._failures))]
+
+    def avoids(self, hop: Hop, now: float) -> bool:
+        """Tell whether an address is avoided now."""
+        return self._until(hop, now) > 0
 
     def worked(self, hop: Hop) -> None:
         """Forget the failures of an address that answers."""

@@ -21,7 +21,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 DEFAULT_PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
-"""Port of each transport where nothing names one (RFC 3261 section 19.1.2, RFC 7118 section 5.1)."""
+"""Port of each transport where nothing names one (RFC 3261 section 19.1.2, RFC 6455 section 3)."""
 SRV_PREFIXES: Final = {
     "udp": "_sip._udp",
     "tcp": "_sip._tcp",
@@ -29,7 +29,10 @@ SRV_PREFIXES: Final = {
     "ws": "_sip._ws",
     "wss": "_sips._ws",
 }
-"""What stands before the domain in SRV names, by transport."""
+"""What stands before the domain in SRV names, by transport (RFC 3263 section 4.1).
+
+RFC 7118 has NAPTR services for websockets and leaves the SRV names open: these follow the pattern of the others.
+"""
 SERVICES: Final = {"SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T": "tls", "SIP+D2W": "ws", "SIPS+D2W": "wss"}
 """Services of NAPTR records and their transports (RFC 3263 section 4.1, RFC 7118 section 10)."""
 SECURE: Final = frozenset({"tls", "wss"})

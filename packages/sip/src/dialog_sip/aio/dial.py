@@ -16,7 +16,7 @@ from dialog_sip.failover import Failover
 from dialog_sip.locating import Hop
 
 MAX_ATTEMPTS: Final = 8
-"""Addresses that one :meth:`Dialer.connect` tries."""
+"""Addresses that are tried for one flow or request."""
 _WILDCARDS: Final = {False: "0.0.0.0", True: "::"}  # noqa: S104  what PBXs are called from
 
 
@@ -54,9 +54,9 @@ class Dialer:
 
     async def connect(self, destination: Destination, *, local: Address | None = None, within: float = 5.0) -> Flow:
         """Return a flow to the best address that takes one; each has ``within`` seconds. Raises :class:`FlowError`."""
-        hops = self._failover.order(await self._hops(destination), self._now())
+        hops = await self.hops(destination)
         errors: list[FlowError] = []
-        for hop in hops[:MAX_ATTEMPTS]:
+        for hop in hops:
             try:
                 return await self.connect_to(hop, destination, local=local, within=within)
             except FlowError as error:
@@ -64,6 +64,10 @@ class Dialer:
         if len(errors) == 1:
             raise errors[0]
         raise FlowError("; ".join(dict.fromkeys(map(str, errors)))) from errors[0]
+
+    async def hops(self, destination: Destination) -> list[Hop]:
+        """Return the addresses to try, the best one now first. Raises :class:`FlowError`."""
+        return self._failover.order(await self._hops(destination), self._now())[:MAX_ATTEMPTS]
 
     async def connect_to(
         self, hop: Hop, destination: Destination, *, local: Address | None = None, within: float = 5.0
@@ -85,9 +89,13 @@ class Dialer:
             self._failover.failed(hop, self._now())
             raise
 
-    def failed(self, flow: Flow) -> None:
-        """Avoid the address of a flow from now on, because it does not answer."""
-        self._failover.failed(hop_of(flow), self._now())
+    def failed(self, flow: Flow, *, told: float | None = None) -> None:
+        """Avoid the address of a flow from now on, because it is silent, or ``told`` us to for so many seconds."""
+        self._failover.failed(hop_of(flow), self._now(), told=told)
+
+    def avoids(self, hop: Hop) -> bool:
+        """Tell whether an address failed lately."""
+        return self._failover.avoids(hop, self._now())
 
     def worked(self, flow: Flow) -> None:
         """Forget the failures of the address of a flow."""

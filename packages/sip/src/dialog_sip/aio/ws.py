@@ -176,7 +176,7 @@ class WsClientFlow(WsFlow):
         self.opened: asyncio.Future[None] = self._loop.create_future()
         """Done once SIP may travel; else a :class:`HandshakeError`."""
         self.contact_host = f"{secrets.token_hex(6)}.invalid"
-        """Host of our Contacts: nobody can connect to us (RFC 7118 section 5.1)."""
+        """Host of our Contacts: nobody can connect to us (RFC 7118 section 5)."""
 
     def contact_uri(self, user: str, *, outbound: bool = False) -> SipUri:
         """Return the URI under which the peer reaches ``user`` over this websocket, and over it alone."""

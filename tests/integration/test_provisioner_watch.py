@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import asyncpg
@@ -129,6 +130,68 @@ async def test_truncate_and_bulk_copy_flow_through(provisioning: Any) -> None:
         await topic.until(lambda last: len(last) == 10_001, within=60)
         await provisioning.db.execute("TRUNCATE sip_user_mappings")
         await topic.until(lambda last: not any(last.values()), within=60)
+
+
+async def _removed(provisioning: Any) -> list[tuple[str, ...]]:
+    columns = "sip_user, sip_host, sip_password, sip_port, sip_parameters::json->>'transport'"
+    return [tuple(row) for row in await provisioning.db.fetch(f"SELECT {columns} FROM dialog_sip_removed ORDER BY 1")]
+
+
+@pytest.mark.parametrize("columns", DRESSES.values(), ids=DRESSES)
+async def test_what_it_takes_to_unregister_a_removed_row_is_kept(provisioning: Any, columns: str) -> None:
+    await provisioning.db.execute(f"CREATE TABLE sip_user_mappings ({columns})")
+    on = 1 if "register integer" in columns else True
+    db, kept = provisioning.db, ("pbx.example.com", "s3cret", "5060", "udp")
+    async with provisioning.listening() as topic, provisioning.provisioner_running() as running:
+        await topic.until(lambda _: running.status.watch is WatchState.TRIGGERED)
+        for user in ("1", "2", "3", "4"):
+            await provisioning.insert(user, register=on, can_call=on, can_be_called=on)
+        await topic.until(lambda last: len(last) == 4)
+        await db.execute("UPDATE sip_user_mappings SET sip_password = 'new' WHERE sip_user = '3'")
+        assert await _removed(provisioning) == []
+        await db.execute("DELETE FROM sip_user_mappings WHERE sip_user = '1'")
+        await db.execute("UPDATE sip_user_mappings SET sip_user = '5' WHERE sip_user = '2'")
+        assert await _removed(provisioning) == [("1", *kept), ("2", *kept)]
+        await provisioning.insert("1", register=on, can_call=on, can_be_called=on)
+        assert await _removed(provisioning) == [("2", *kept)]
+        await db.execute("TRUNCATE sip_user_mappings")
+        assert [row[0] for row in await _removed(provisioning)] == ["1", "2", "3", "4", "5"]
+        await topic.until(lambda last: not any(last.values()))
+        assert not any("s3cret" in str(event) for _, event in topic.said)
+
+
+async def test_removed_rows_are_kept_for_a_day_for_their_owner_alone(provisioning: Any) -> None:
+    provisioning.provisioner = {"reconcile-interval": "1 second"}
+    db, role = provisioning.db, f"reader_{provisioning.postgres.db}"
+    await db.execute(f"CREATE ROLE {role}")
+    try:
+        async with provisioning.listening() as topic, provisioning.provisioner_running() as running:
+            await topic.until(lambda _: running.status.watch is WatchState.TRIGGERED)
+            for user in ("434", "435"):
+                await provisioning.insert(user)
+            await db.execute("DELETE FROM sip_user_mappings")
+            await db.execute(
+                "UPDATE dialog_sip_removed SET removed_at = now() - interval '25 hours' WHERE sip_user = '434'"
+            )
+            async with asyncio.timeout(20):
+                while [row[0] for row in await _removed(provisioning)] != ["435"]:
+                    await topic.read(50)
+            assert not await db.fetchval("SELECT has_table_privilege($1, 'dialog_sip_removed', 'SELECT')", role)
+    finally:
+        await db.execute(f"DROP ROLE {role}")
+
+
+async def test_an_edit_does_not_fail_where_removed_rows_cannot_be_kept(provisioning: Any) -> None:
+    async with provisioning.listening() as topic, provisioning.provisioner_running() as running:
+        await topic.until(lambda _: running.status.watch is WatchState.TRIGGERED)
+        await provisioning.insert("434")
+        await topic.until(lambda last: AOR in last)
+        await provisioning.db.execute("DROP TABLE dialog_sip_removed")
+        await provisioning.db.execute("DELETE FROM sip_user_mappings")
+        assert await topic.until(lambda last: last[AOR] is None) < 1
+        async with asyncio.timeout(20):
+            while not await provisioning.db.fetchval("SELECT to_regclass('dialog_sip_removed') IS NOT NULL"):
+                await topic.read(50)
 
 
 async def test_a_bad_row_is_reported_and_disturbs_no_other(provisioning: Any) -> None:

@@ -164,4 +164,4 @@ def test_no_password_is_shown() -> None:
 def test_names_are_quoted() -> None:
     names = Names('a"b', "T")
     assert names.qualified == '"a""b"."T"'
-    assert all('ON "a""b"."T"' in statement for statement in sql.create_triggers(names))
+    assert all('ON "a""b"."T"' in one for one in sql.create_triggers(names) if "TRIGGER" in one)

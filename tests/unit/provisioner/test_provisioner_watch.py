@@ -25,6 +25,7 @@ class FakeRows:
         self.away = 0
         self.prepared = 0
         self.looks = 0
+        self.tidied = 0
         self.replaced = False
         self.read: list[Collection[Address]] = []
 
@@ -39,6 +40,9 @@ class FakeRows:
     async def in_place(self) -> bool:
         self.looks += 1
         return not self.replaced
+
+    async def forget_removed(self) -> None:
+        self.tidied += 1
 
     async def fingerprint(self) -> Fingerprint:
         return Fingerprint(len(self.rows), sum(int(row.revision) for row in self.rows))

@@ -113,8 +113,8 @@ class Rig:
 
     def give(self) -> None:
         """Give what the engine asks for: flows and passwords."""
-        for server in list(self.engine.flows_wanted):
-            hint = self.engine.flows_wanted.pop(server)
+        for server in list(self.engine.flows.wanted):
+            hint = self.engine.flows.wanted.pop(server)
             self.engine.flow_up(server, f"127.0.0.1:{hint or self.port}")
         for aor, mapping in [] if self.withhold else list(self.engine.unread.items()):
             del self.engine.unread[aor]
@@ -355,7 +355,7 @@ def test_a_deleted_row_is_unregistered_and_forgotten() -> None:
     rig.pump()
     assert rig.pbx.live("alice", rig.now) == set()
     assert rig.engine.holdings.get("alice@pbx.example") is None
-    assert rig.engine.flows_unwanted == {PBX}
+    assert rig.engine.flows.unwanted == {PBX}
 
 
 def test_what_was_never_here_leaves_a_tombstone() -> None:
@@ -382,7 +382,7 @@ def test_register_false_unregisters_and_keeps_the_flow() -> None:
     assert rig.pbx.live("alice", rig.now) == set()
     assert rig.status().state is RegistrationState.UNREGISTERED
     assert rig.engine.holdings.at(PBX, "alice", rig.now) is not None
-    assert not rig.engine.flows_unwanted
+    assert not rig.engine.flows.unwanted
 
 
 def test_register_false_from_the_start_sends_nothing_and_has_a_flow() -> None:
@@ -421,7 +421,7 @@ def test_another_port_is_another_registration_and_the_old_one_ends() -> None:
     rig.run(1)
     assert rig.pbx.live("alice", rig.now) == {"sip:alice@127.0.0.1:5071"}
     assert rig.status().state is RegistrationState.REGISTERED
-    assert rig.engine.flows_unwanted == {PBX}
+    assert rig.engine.flows.unwanted == {PBX}
 
 
 def test_a_row_that_moved_is_registered_although_its_password_comes_after_the_old_one_has_left() -> None:
@@ -470,6 +470,91 @@ def test_an_edit_made_meanwhile_is_caught_up() -> None:
     after.run(1)
     assert before.pbx.live("alice", after.now) == set()
     assert after.status().state is RegistrationState.UNREGISTERED
+
+
+def removed_meanwhile(rig: Rig, *, instance: str = "r1") -> Rig:
+    """Return a registrar that starts when the row of one that ran before is gone."""
+    after = Rig(rig.pbx, instance=instance, now=rig.now + 3, port=5099)
+    after.engine.delete("alice@pbx.example", 0, rig.status())
+    return after
+
+
+@pytest.mark.parametrize("instance", ["r1", "r2"])
+def test_a_row_that_was_removed_meanwhile_is_unregistered_with_what_was_kept_of_it(instance: str) -> None:
+    before = registered()
+    after = removed_meanwhile(before, instance=instance)
+    assert (after.status().state, after.status().call_id) == (
+        RegistrationState.UNREGISTERING, before.status().call_id,
+    )  # fmt: skip
+    assert list(after.engine.leaving.unread) == ["alice@pbx.example"]
+    after.engine.left_read("alice@pbx.example", (row(), SecretStr("secret")))
+    after.run(1)
+    assert before.pbx.live("alice", after.now) == set()
+    assert after.engine.holdings.get("alice@pbx.example") is None
+    assert after.engine.leaving.forgotten == {"alice@pbx.example"}
+    assert not after.engine.leaving.unread
+
+
+def test_a_removed_row_of_which_nothing_was_kept_is_told_of_until_its_binding_ends() -> None:
+    after = removed_meanwhile(registered())
+    after.engine.left_read("alice@pbx.example", None)
+    after.run(1)
+    assert after.status().state is RegistrationState.UNREGISTERING
+    assert "ends by itself at 2026-01-01 00:17:40 UTC" in after.status().reason
+    assert after.status().expires_at is not None
+    after.run(60)
+    assert after.engine.holdings.get("alice@pbx.example") is None
+    assert after.pbx.requests[2:] == []
+
+
+def test_a_removed_row_is_unregistered_when_its_pbx_is_back_and_forgotten_when_that_takes_too_long() -> None:
+    for away, sent in ((20, True), (70, False)):
+        before = registered()
+        after = removed_meanwhile(before)
+        before.pbx.away = True
+        after.engine.left_read("alice@pbx.example", (row(), SecretStr("secret")))
+        after.run(away)
+        before.pbx.away = False
+        after.run(70)
+        assert after.engine.holdings.get("alice@pbx.example") is None
+        assert (len(before.pbx.requests) > 2) is sent
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_a_removed_row_that_comes_back_is_registered_where_it_was(read: bool) -> None:
+    before = registered()
+    after = removed_meanwhile(before, instance="r2")
+    if read:
+        after.engine.left_read("alice@pbx.example", None)
+    after.engine.upsert(row(revision="2"), 0)
+    after.run(1)
+    status = after.status()
+    assert (status.state, status.call_id, status.reason) == (
+        RegistrationState.REGISTERED, before.status().call_id, "",
+    )  # fmt: skip
+    assert before.pbx.live("alice", after.now) == {"sip:alice@127.0.0.1:5099"}
+    assert not after.engine.leaving.unread
+
+
+def test_a_row_that_goes_before_its_password_was_read_leaves_nothing_at_the_pbx() -> None:
+    before = registered()
+    after = Rig(before.pbx, instance="r2", now=before.now + 3, port=5099)
+    after.withhold = True
+    after.engine.upsert(row(), 0, predecessor=before.status())
+    after.run(1)
+    after.engine.delete("alice@pbx.example", 0)
+    after.engine.left_read("alice@pbx.example", (row(), SecretStr("secret")))
+    after.run(1)
+    assert before.pbx.live("alice", after.now) == set()
+
+
+def test_a_removed_row_is_another_registrars_once_its_partition_is() -> None:
+    after = removed_meanwhile(registered())
+    after.engine.revoke(0)
+    after.run(1)
+    assert not after.engine.leaving.unread
+    after.engine.left_read("alice@pbx.example", (row(), SecretStr("secret")))
+    assert after.engine.next() is None
 
 
 def test_an_outage_is_said_and_healed_without_a_herd() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from random import Random
 
 import pytest
@@ -19,11 +20,11 @@ from dialog_registrar.model import words
 from dialog_registrar.model.engine import Engine
 from dialog_registrar.model.entry import Entry
 from dialog_registrar.model.leases import DOUBT_FOR, Leases
-from dialog_registrar.model.mapping import Mapping, Server
+from dialog_registrar.model.mapping import Mapping, Server, mapping_of
 from dialog_registrar.model.pacing import Pacer
 from dialog_registrar.model.status import Moment
 from dialog_registrar.passwords import PasswordReader
-from dialog_registrar.ports import PasswordsAwayError
+from dialog_registrar.ports import PasswordsAwayError, Removed
 from dialog_registrar.statuses import StatusPublisher
 from dialog_runtime.bus.errors import BusError, PermanentError
 from dialog_runtime.bus.message import Message, event_message
@@ -80,6 +81,7 @@ def registrar(world: World, clock: ManualClock) -> Registrar:
 @dataclass
 class Table:
     rows: dict[str, str] = field(default_factory=lambda: {"alice@pbx.example": "secret"})
+    gone: dict[str, Removed] = field(default_factory=dict)
     away: int = 0
     asked: int = 0
     answered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -91,6 +93,14 @@ class Table:
             raise PasswordsAwayError("OSError")
         self.answered.set()
         return {m.aor: SecretStr(self.rows[m.aor]) for m in mappings if m.aor in self.rows}
+
+    async def removed(self, aors: Sequence[str]) -> dict[str, Removed]:
+        return {aor: self.gone[aor] for aor in aors if aor in self.gone}
+
+    async def forget(self, aors: Sequence[str]) -> None:
+        for aor in aors:
+            self.gone.pop(aor, None)
+        self.answered.set()
 
 
 @asynccontextmanager
@@ -290,19 +300,32 @@ async def test_each_owner_begins_above_those_that_told_nothing(
     assert alice.predecessor.cseq == cseq
 
 
-async def test_a_row_that_was_removed_while_no_registrar_lived_is_told_of(
-    owner: MappingsOwner, registrar: Registrar, clock: ManualClock
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_row_that_was_removed_while_no_registrar_lived_is_asked_for(
+    owner: MappingsOwner, registrar: Registrar, clock: ManualClock, kept: bool
 ) -> None:
     left = RegistrationStatus(
         aor="gone@pbx.example", state=RegistrationState.REGISTERED, owner="r1", call_id="kept", cseq=9,
         contact="sip:gone@127.0.0.1:4444", granted_expires=60, registered_at=clock.utcnow(),
-        expires_at=clock.utcnow(),
+        expires_at=clock.utcnow() + timedelta(seconds=60),
     )  # fmt: skip
+    await owner.assigned(0, [record(REGISTRATIONS, left.aor, left)], [])
+    entry = registrar.engine.holdings.get(left.aor)
+    assert entry is not None
+    table = Table(gone={left.aor: Removed(mapping_of(upserted("gone")), SecretStr("old"))} if kept else {})
     with structlog.testing.capture_logs() as lines:
-        await owner.assigned(0, [record(REGISTRATIONS, left.aor, left)], [])
-    told = next(line for line in lines if "the row is gone" in line["event"])
-    assert (told["aor"], told["ends"]) == (left.aor, clock.utcnow().isoformat())
+        async with reading(registrar.engine, table) as reader, asyncio.timeout(5):
+            while registrar.engine.leaving.unread:  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0)
+            clock.advance(61)
+            registrar.engine.wake()
+            reader.look()
+            await table.answered.wait()
+    assert bool(entry.holdup) is not kept
+    assert any("a row is gone" in line["event"] for line in lines) is not kept
     assert registrar.engine.news.changed == {0: {left.aor: None}}
+    assert not registrar.engine.leaving.forgotten
+    assert not table.gone
 
 
 async def test_changes_are_taken_one_by_one(owner: MappingsOwner, registrar: Registrar) -> None:

@@ -54,7 +54,7 @@ class Storm:
             self.engine.password_read(aor, mapping.revision, SecretStr("secret"))
 
     def flow_up(self) -> None:
-        self.engine.flows_wanted.clear()
+        self.engine.flows.wanted.clear()
         self.engine.flow_up(PBX, "127.0.0.1:5099")
 
     def run(self, seconds: float) -> None:

@@ -48,6 +48,9 @@ class Rows(Protocol):
     async def fingerprint(self) -> Fingerprint:
         """Return a value that differs from the last one where any row changed."""
 
+    async def forget_removed(self) -> None:
+        """Drop what is kept of removed rows, where it is too old to be of use; only where triggers are in place."""
+
     def heads(self) -> AsyncIterator[Sequence[Head]]:
         """Yield the heads of all rows in batches."""
 

@@ -133,6 +133,8 @@ class Watch:
                 return
             if looked.due():
                 seen = await self._look(seen)
+                if triggers:
+                    await self._rows.forget_removed()
 
     async def _look(self, seen: Fingerprint) -> Fingerprint:
         fingerprint = await self._rows.fingerprint()

@@ -1,4 +1,7 @@
-"""Reads passwords for whoever lacks one, in bulk, and again until the table can be read."""
+"""Reads passwords for whoever lacks one, in bulk, and again until the table can be read.
+
+So too for rows that are gone and left a binding; what is kept of them is dropped once it is not needed any more.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import structlog
 from dialog_registrar.handlers import Push
 from dialog_registrar.meters import Meters
 from dialog_registrar.model.engine import Engine
+from dialog_registrar.model.mapping import Mapping
 from dialog_registrar.ports import Passwords, PasswordsAwayError
 
 log = structlog.get_logger(__name__)
@@ -37,7 +41,8 @@ class PasswordReader:
 
     def look(self) -> None:
         """See whether there is something to read."""
-        if self._engine.unread:
+        leaving = self._engine.leaving
+        if self._engine.unread or leaving.unread or leaving.forgotten:
             self._some.set()
 
     def stop(self) -> None:
@@ -59,19 +64,28 @@ class PasswordReader:
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _read(self) -> bool:
-        unread = self._engine.unread
-        wanted = list(islice(unread.values(), AT_A_TIME))
-        if not wanted:
+        wanted = list(islice(self._engine.unread.values(), AT_A_TIME))
+        leaving = self._engine.leaving
+        gone, forgotten = list(islice(leaving.unread, AT_A_TIME)), list(islice(leaving.forgotten, AT_A_TIME))
+        if not wanted and not gone and not forgotten:
             self._some.clear()
             return True
         try:
-            found = await self._passwords.fetch(wanted)
+            await self._read_wanted(wanted)
+            await self._read_gone(gone)
+            await self._forget(forgotten)
         except PasswordsAwayError as error:
             self._note(str(error))
             self._engine.passwords_away(mapping.aor for mapping in wanted)
-            self._pump.push()
             return False
+        finally:
+            self._pump.push()
         self._note("")
+        return True
+
+    async def _read_wanted(self, wanted: list[Mapping]) -> None:
+        unread = self._engine.unread
+        found = await self._passwords.fetch(wanted) if wanted else {}
         for mapping in wanted:
             if unread.get(mapping.aor) is mapping:
                 del unread[mapping.aor]
@@ -80,8 +94,18 @@ class PasswordReader:
                 self._engine.password_missing(mapping.aor, mapping.revision)
             else:
                 self._engine.password_read(mapping.aor, mapping.revision, password)
-        self._pump.push()
-        return True
+
+    async def _read_gone(self, aors: list[str]) -> None:
+        found = await self._passwords.removed(aors) if aors else {}
+        for aor in aors:
+            if aor not in found:
+                log.warning("a row is gone, and with it the password to unregister with", aor=aor)
+            self._engine.left_read(aor, found.get(aor))
+
+    async def _forget(self, aors: list[str]) -> None:
+        if aors:
+            await self._passwords.forget(aors)
+            self._engine.leaving.forgotten.difference_update(aors)
 
     def _note(self, away: str) -> None:
         self._meters.passwords_fetched(ok=not away)

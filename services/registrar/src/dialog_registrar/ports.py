@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dialog_schemas.relay import Relay
 from dialog_sip import Request, Response
@@ -17,11 +17,24 @@ class PasswordsAwayError(Exception):
     """The table cannot be read now; try again later."""
 
 
+class Removed(NamedTuple):
+    """A row that is gone."""
+
+    mapping: Mapping
+    password: SecretStr
+
+
 class Passwords(Protocol):
     """The passwords of the table ``sip_user_mappings``."""
 
     async def fetch(self, mappings: Sequence[Mapping]) -> dict[str, SecretStr]:
         """Return AOR -> password for those that have a row. Raises :class:`PasswordsAwayError`."""
+
+    async def removed(self, aors: Sequence[str]) -> dict[str, Removed]:
+        """Return AOR -> what its row was, for rows that were removed. Raises :class:`PasswordsAwayError`."""
+
+    async def forget(self, aors: Sequence[str]) -> None:
+        """Keep nothing of these removed rows any more. Raises :class:`PasswordsAwayError`."""
 
 
 class FlowDownError(Exception):

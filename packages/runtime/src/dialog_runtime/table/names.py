@@ -10,6 +10,11 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of the contract; the table may have more."""
 
+REMOVED = "dialog_sip_removed"
+"""Table beside it: what it takes to unregister a row that is gone, until that is done, or for a day."""
+REMOVED_COLUMNS = ("sip_user", "sip_host", "sip_password", "sip_port", "sip_parameters", "sip_headers")
+"""Columns that are kept there, as text."""
+
 
 def quoted(identifier: str) -> str:
     """Quote an SQL identifier."""

@@ -53,8 +53,7 @@ class MappingsOwner:
                 handlers.mapping_changed(self._registrar, event, partition, statuses.get(event.aor))
         for record in state:
             if record.key is not None and record.key not in mapped:
-                _log_left(statuses.get(record.key))
-                handlers.mapping_deleted(self._registrar, record.key, partition)
+                handlers.mapping_deleted(self._registrar, record.key, partition, statuses.get(record.key))
         log.info("partition taken over", partition=partition, mappings=len(mapped))
 
     async def changed(self, partition: int, record: Record) -> None:
@@ -118,15 +117,6 @@ def _log_failure(future: asyncio.Future[None]) -> None:
     # The PBX or the bridge learns of it by its own deadline; there is nothing better to tell them.
     if not future.cancelled() and (error := future.exception()) is not None:
         log.warning("SIP not relayed", reason=str(error))
-
-
-def _log_left(status: RegistrationStatus | None) -> None:
-    """Say of a row that was removed while no registrar lived that its binding cannot be removed any more."""
-    if status is not None and status.expires_at is not None:
-        log.warning(
-            "the row is gone, and with it the password to unregister with: the binding ends by itself",
-            aor=status.aor, contact=status.contact, ends=status.expires_at.isoformat(),
-        )  # fmt: skip
 
 
 def _mapping(record: Record) -> MappingEvent:

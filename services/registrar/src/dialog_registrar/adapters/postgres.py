@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 import asyncpg
 from dialog_runtime.config.services import Postgresql
+from dialog_runtime.table.check import check
+from dialog_runtime.table.names import REMOVED, REMOVED_COLUMNS
+from dialog_runtime.table.rows import Row
+from dialog_schemas.mappings import MappingUpserted
 from pydantic import SecretStr
 
-from dialog_registrar.model.mapping import Mapping
-from dialog_registrar.ports import PasswordsAwayError
+from dialog_registrar.model.mapping import Mapping, mapping_of
+from dialog_registrar.ports import PasswordsAwayError, Removed
 
 _TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 5.0
@@ -23,6 +27,15 @@ join {table} t on t.sip_user::text = wanted.sip_user and t.sip_host::text = want
 order by wanted.place, ('.' || wanted.revision like '%.' || t.xmin::text) desc
 """
 
+_BESIDE = f"""
+select quote_ident(n.nspname) || '.{REMOVED}' from pg_class c join pg_namespace n on n.oid = c.relnamespace
+join pg_class r on r.relnamespace = n.oid and r.relname = '{REMOVED}' where c.oid = to_regclass($1)
+and has_table_privilege(r.oid, 'select') and has_table_privilege(r.oid, 'delete')
+"""  # noqa: S608  names of ours
+_AOR = "sip_user || '@' || sip_host"
+_REMOVED = f"select {_AOR}, {', '.join(REMOVED_COLUMNS)} from {{table}} where {_AOR} = any($1) order by removed_at"  # noqa: S608  quoted
+_FORGET = f"delete from {{table}} where {_AOR} = any($1)"  # noqa: S608  quoted
+
 
 class PostgresPasswords:
     """The :class:`~dialog_registrar.ports.Passwords` port on one connection, made anew when it breaks."""
@@ -31,6 +44,7 @@ class PostgresPasswords:
         self._config = config
         # Not quoted: the name is an identifier by its configuration, and folds as it does for the provisioner.
         self._query = _QUERY.format(table=table)
+        self._table = table
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     @property
@@ -43,14 +57,39 @@ class PostgresPasswords:
         users = [mapping.user for mapping in mappings]
         hosts = [mapping.host for mapping in mappings]
         revisions = [mapping.revision for mapping in mappings]
+        rows = await self._fetch(self._query, users, hosts, revisions)
+        return {mappings[row[0] - 1].aor: SecretStr(row[1] or "") for row in rows}
+
+    async def removed(self, aors: Sequence[str]) -> dict[str, Removed]:
+        """Return AOR -> what its row was, as the provisioner's trigger kept it. Raises :class:`PasswordsAwayError`."""
+        beside = await self._beside()
+        rows = [] if beside is None else await self._fetch(_REMOVED.format(table=beside), list(aors))
+        found = {}
+        for aor, user, host, password, port, parameters, headers in rows:
+            event = check(Row(user, host, "", port, parameters, headers))
+            if isinstance(event, MappingUpserted):
+                found[aor] = Removed(mapping_of(event), SecretStr(password or ""))
+        return found
+
+    async def forget(self, aors: Sequence[str]) -> None:
+        """Delete what is kept of removed rows. Raises :class:`PasswordsAwayError`."""
+        beside = await self._beside()
+        if beside is not None:
+            await self._fetch(_FORGET.format(table=beside), list(aors))
+
+    async def _beside(self) -> str | None:
+        """Return the quoted name of the table of removed rows, or None where there is none that we may use."""
+        found = await self._fetch(_BESIDE, self._table)
+        return str(found[0][0]) if found else None
+
+    async def _fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         try:
             connection = await self._connect()
-            rows = await connection.fetch(self._query, users, hosts, revisions, timeout=_TIMEOUT)
+            return await connection.fetch(query, *arguments, timeout=_TIMEOUT)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             await self.close()
             # The class says enough: a message might repeat the address with its credentials.
             raise PasswordsAwayError(type(error).__name__) from error
-        return {mappings[row[0] - 1].aor: SecretStr(row[1] or "") for row in rows}
 
     async def close(self) -> None:
         """Let the connection go."""

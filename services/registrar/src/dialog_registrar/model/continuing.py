@@ -40,6 +40,15 @@ def ahead(status: RegistrationStatus, told_at: datetime, now: datetime) -> Regis
     return status.model_copy(update={"cseq": cseq})
 
 
+def port_hint(old: RegistrationStatus | None, instance: str) -> int | None:
+    """Return the local port that would keep the Contact of before."""
+    if old is None or old.owner != instance or old.contact is None or "transport=" in old.contact:
+        # A connection is gone with the process that had it; only a UDP port can be taken again.
+        return None
+    port = old.contact.partition(";")[0].rpartition(":")[2]
+    return int(port) if port.isdecimal() else None
+
+
 def new_registration(
     entry: Entry,
     contact: str,
@@ -57,7 +66,7 @@ def new_registration(
     registration = Registration(
         _account(entry), settings, call_id=old.call_id, contact=contact, cseq=old.cseq, drop=drop
     )
-    if binding is not None and old.contact == contact:
+    if binding is not None and (old.contact == contact or not entry.wants_binding):
         registration.resume(binding, moment.now, jitter)
         if old.mapping_revision != entry.mapping.revision:
             registration.refresh(moment.now)

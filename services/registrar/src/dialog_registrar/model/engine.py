@@ -4,8 +4,8 @@ Theory of operation. An entry (``model/entry.py``) is what is known of a mapping
 (``dialog_sip.registration``) knows what to send and when to be woken. Whatever happens to an entry ends in
 :meth:`Engine.settle`, which brings it a step nearer to what its row asks for, and in ``_follow``, which does what the
 machine wants: a place in the pacer (``model/pacing.py``), a timer in the one heap for all, a status to publish.
-Nothing here waits, sends or reads: :meth:`take` says which REGISTERs may go, :attr:`flows_wanted`, :attr:`unread` and
-:attr:`news` say what others have to do.
+Nothing here waits, sends or reads: :attr:`pacer` says which REGISTERs may go, :attr:`flows`, :attr:`unread`,
+:attr:`leaving` and :attr:`news` say what others have to do.
 
 A mapping in five steps: :meth:`upsert` (the row), :meth:`password_read` and :meth:`flow_up` (what it needs),
 :meth:`take` and ``model/attempts.py`` (the REGISTER and its answer), :meth:`wake` (the refresh).
@@ -23,9 +23,11 @@ from dialog_sip.registration.timing import repair_period
 from pydantic import SecretStr
 
 from dialog_registrar.model import words
-from dialog_registrar.model.continuing import new_registration
+from dialog_registrar.model.continuing import new_registration, port_hint
 from dialog_registrar.model.entry import Entry
+from dialog_registrar.model.flows import FlowBook
 from dialog_registrar.model.holdings import Holdings
+from dialog_registrar.model.leaving import Leaving
 from dialog_registrar.model.mapping import Mapping, Server, unusable
 from dialog_registrar.model.news import News
 from dialog_registrar.model.pacing import Pacer
@@ -64,16 +66,12 @@ class Engine:
         self.moment = moment
         self.instance = instance
         self.holdings = Holdings()
-        self.flows_wanted: dict[Server, int | None] = {}
-        """Flows to open, with the local port that would keep the Contacts of before."""
-        self.flows_unwanted: set[Server] = set()
-        """Flows that nobody has any more."""
+        self.flows = FlowBook()
         self.unread: dict[str, Mapping] = {}
         """Mappings whose password has to be read."""
+        self.leaving = Leaving(moment)
         self.news = News()
         """Statuses to publish."""
-        self._flows: dict[Server, str | None] = {}
-        self._flow_troubles: dict[Server, str] = {}
         self._timers: Timers[Entry] = Timers()
         self._silenced: dict[Server, set[Entry]] = {}
         self._new_call_id = new_call_id
@@ -92,7 +90,8 @@ class Engine:
             return
         elif entry.server != mapping.server or entry.mapping.user != mapping.user:
             entry = self._succeed(entry, mapping)
-        entry.mapping, entry.gone, entry.rejected = mapping, False, ""
+        self.leaving.came_back(entry)
+        entry.mapping, entry.rejected = mapping, ""
         self._want(entry)
         if entry.wants_binding:
             # Not before the password of this revision is there: an old one would only be refused.
@@ -108,18 +107,30 @@ class Engine:
         if entry is None:
             entry = Entry(unusable(aor, revision), partition, predecessor=predecessor)
             self.holdings.add(entry)
-        entry.mapping, entry.gone, entry.rejected = replace(entry.mapping, revision=revision), False, reason
+        self.leaving.came_back(entry)
+        entry.mapping, entry.rejected = replace(entry.mapping, revision=revision), reason
         self.settle(entry)
 
-    def delete(self, aor: str, partition: int) -> None:
-        """Take the end of a row: unregister, then forget. Of what was never here only the status is dropped."""
+    def delete(self, aor: str, partition: int, predecessor: RegistrationStatus | None = None) -> None:
+        """Take the end of a row: unregister, then forget."""
         entry = self.holdings.get(aor)
         if entry is None:
-            self.news.tell_gone(aor, partition)
-            return
-        entry.gone = True
+            entry = Entry(unusable(aor, ""), partition, predecessor=predecessor)
+            self.holdings.add(entry)
         self.unread.pop(aor, None)
+        self.leaving.begin(entry)
         self.settle(entry)
+
+    def left_read(self, aor: str, row: tuple[Mapping, SecretStr] | None) -> None:
+        """Take what a row was that is gone; where nobody knows, its binding ends by itself."""
+        entry = self.leaving.unread.pop(aor, None)
+        if entry is not None and row is None:
+            self._hold_up(entry, words.left(entry.predecessor))
+        elif entry is not None and row is not None:
+            self.holdings.move(entry, row[0])
+            entry.password, entry.holdup = row[1], ""
+            self.flows.want(entry.server, port_hint(entry.predecessor, self.instance))
+            self.settle(entry)
 
     def revoke(self, partition: int) -> None:
         """Let a partition go to another registrar: nothing is sent and nothing published for it any more."""
@@ -160,9 +171,7 @@ class Engine:
 
     def flow_up(self, server: Server, address: str) -> None:
         """Take a new flow; ``address`` is ours, ``host:port`` with parameters, as Contacts have it."""
-        again = self._flows.get(server, "") is None
-        self._flows[server] = address
-        self._flow_troubles.pop(server, None)
+        again = self.flows.up(server, address)
         self.pacer.reopen(server)
         for entry, delay in self._spread(self.holdings.on(server)):
             self.settle(entry, delay)
@@ -171,22 +180,19 @@ class Engine:
 
     def flow_closed(self, server: Server) -> None:
         """Learn that a flow that nobody had any more is closed; who wants it again gets another."""
-        self._flows.pop(server, None)
-        self._flow_troubles.pop(server, None)
+        self.flows.closed(server)
         self.pacer.forget(server)
         if self.holdings.uses(server):
-            self._want_flow(server, None)
+            self.flows.want(server, None)
 
     def flow_down(self, server: Server) -> None:
         """Learn that a flow is lost. Its bindings stay until the PBX forgets them; the next flow makes them anew."""
-        if server in self._flows:
-            self._flows[server] = None
+        self.flows.down(server)
 
     def flow_failed(self, server: Server, why: str) -> None:
         """Learn that a flow cannot be opened now."""
-        if self._flow_troubles.get(server) == why:
+        if not self.flows.failed(server, why):
             return
-        self._flow_troubles[server] = why
         for entry in self.holdings.on(server):
             if entry.wants_binding and entry.password is not None:
                 self._hold_up(entry, words.no_flow(why))
@@ -202,7 +208,7 @@ class Engine:
 
     def contact(self, entry: Entry) -> str | None:
         """Return the Contact of an entry, or None while its flow is down."""
-        address = self._flows.get(entry.server)
+        address = self.flows.address(entry.server)
         return None if address is None else f"sip:{entry.mapping.user}@{address}"
 
     # Time.
@@ -261,7 +267,7 @@ class Engine:
             self._refresh(entry, delay)
 
     def put_off(self, entry: Entry) -> None:
-        """Let an entry that may not send now ask again a little later."""
+        """Let an entry that may not send now ask again later."""
         entry.asked = False
         self._timers.set(entry, self.now() + HELD_UP * (1 + self._rng.random()))
 
@@ -277,7 +283,7 @@ class Engine:
         """Ask for what a row needs. The flow is there for calls as well."""
         old = entry.predecessor
         if entry.mapping.wants_flow or old is not None:
-            self._want_flow(entry.server, self._port_hint(old))
+            self.flows.want(entry.server, port_hint(old, self.instance))
         if self._needs_password(entry):
             self.unread[entry.aor] = entry.mapping
         if entry.wants_binding and entry.password is None:
@@ -286,24 +292,12 @@ class Engine:
     def _needs_password(self, entry: Entry) -> bool:
         return not entry.gone and not entry.rejected and (entry.mapping.wants_flow or entry.predecessor is not None)
 
-    def _want_flow(self, server: Server, hint: int | None) -> None:
-        self.flows_unwanted.discard(server)
-        if server not in self._flows:
-            self.flows_wanted[server] = self.flows_wanted.get(server) or hint
-
-    def _port_hint(self, old: RegistrationStatus | None) -> int | None:
-        if old is None or old.owner != self.instance or old.contact is None or "transport=" in old.contact:
-            # A connection is gone with the process that had it; only a UDP port can be taken again.
-            return None
-        port = old.contact.partition(";")[0].rpartition(":")[2]
-        return int(port) if port.isdecimal() else None
-
     def _bind(self, entry: Entry, now: float, delay: float) -> None:
         contact = self.contact(entry)
         if entry.password is None:
             return
         if contact is None:
-            entry.holdup = words.no_flow(self._flow_troubles.get(entry.server))
+            entry.holdup = words.no_flow(self.flows.trouble(entry.server))
             return
         entry.holdup = ""
         if entry.registration is None:
@@ -334,6 +328,10 @@ class Engine:
 
     def _succeed(self, entry: Entry, mapping: Mapping) -> Entry:
         """Let the old registration end where it is while one at the row's new server begins."""
+        if not entry.server.port:
+            # It never had a way to its PBX, and may have inherited a binding there.
+            self.holdings.move(entry, mapping)
+            return entry
         self.holdings.replace(entry)
         entry.gone = True
         self.settle(entry)
@@ -348,7 +346,7 @@ class Engine:
                 self.news.tell(entry)
 
     def _follow(self, entry: Entry) -> None:
-        if entry.gone and entry.is_idle:
+        if entry.gone and entry.is_idle and not self.leaving.lasts(entry):
             self._forget(entry)
             return
         registration = entry.registration
@@ -358,6 +356,8 @@ class Engine:
                 entry.asked = True
                 self.pacer.ask(entry.server, entry, entry.deadline(now))
             self._set_timer(entry, registration, now)
+        elif entry.gone:
+            self._timers.set(entry, self.leaving.until(entry))
         if self.holdings.get(entry.aor) is entry:
             self.news.look(entry, self.now())
 
@@ -380,21 +380,21 @@ class Engine:
             entry.holdup = words.silent(entry.server, moment.at(since) or moment.wall)
 
     def _forget(self, entry: Entry) -> None:
-        stood = self.holdings.get(entry.aor) is entry
+        if self.holdings.get(entry.aor) is entry:
+            self.news.tell_gone(entry.aor, entry.partition)
+            self.leaving.forgotten.add(entry.aor)
         self._drop(entry)
         self.holdings.remove(entry)
         self._leave_flow(entry.server)
-        if stood:
-            self.news.tell_gone(entry.aor, entry.partition)
 
     def _drop(self, entry: Entry) -> None:
         entry.dropped = True
         entry.password = entry.digest = None
         self._timers.cancel(entry)
+        self.leaving.drop(entry)
         self.pacer.withdraw(entry)
         self._silenced.get(entry.server, set()).discard(entry)
 
     def _leave_flow(self, server: Server) -> None:
         if not self.holdings.uses(server):
-            self.flows_wanted.pop(server, None)
-            self.flows_unwanted.add(server)
+            self.flows.leave(server)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dialog_registrar.model.entry import Entry
 from dialog_registrar.model.expiring import Expiring
-from dialog_registrar.model.mapping import Server
+from dialog_registrar.model.mapping import Mapping, Server
 
 DEPARTED_FOR = 120.0
 """Seconds that a mapping which another registrar took over is still known here: until the PBX has the new Contact."""
@@ -56,6 +56,12 @@ class Holdings:
         self._by_aor[entry.aor] = entry
         self._by_server.setdefault(entry.server, {})[entry.user] = entry
         self._by_partition.setdefault(entry.partition, set()).add(entry)
+
+    def move(self, entry: Entry, mapping: Mapping) -> None:
+        """Give an entry another row, maybe with another server."""
+        self.remove(entry)
+        entry.mapping = mapping
+        self.add(entry)
 
     def remove(self, entry: Entry) -> None:
         """Let an entry go."""

@@ -4,6 +4,7 @@
 the machine is                             published is
 =========================================  ==================================================================
 none, the row cannot be used               rejected
+none, but a binding of before lasts        unregistering
 none, or idle, no binding is wanted        unregistered
 none, or idle, a binding is wanted         registering (waits for the password or the flow)
 asking, registering, retrying, registered  registered while the binding is good; else registering, or retrying
@@ -61,6 +62,8 @@ def published_state(entry: Entry, now: float) -> Published:
     if entry.is_idle or registration is None:
         if entry.rejected:
             return Published.REJECTED
+        if entry.gone:
+            return Published.UNREGISTERING
         return Published.REGISTERING if entry.wants_binding else Published.UNREGISTERED
     if registration.state in _LEAVING:
         return Published.UNREGISTERING

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from dialog_schemas.registrations import RegistrationStatus
+
 from dialog_registrar.model.mapping import Mapping, Server
 
 IN_DOUBT = "Kafka does not say now which registrar holds this mapping: it is tried again in a moment"
 WAITS_FOR_PASSWORD = "the password is being read from the table"  # noqa: S105
 TABLE_AWAY = "the table with the passwords cannot be read now; tried again until it can"
+
+
+def left(status: RegistrationStatus | None) -> str:
+    """Say that nobody knows any more how to remove a binding."""
+    ends = "" if status is None or status.expires_at is None else f" at {status.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        "the row was removed while no registrar ran, and its password went with it: "
+        f"its binding at the PBX ends by itself{ends}"
+    )
+
 
 _ADVICE = {
     401: "it does not accept the password: correct sip_password or sip_user in sip_user_mappings",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import asyncpg
-from dialog_runtime.table.names import COLUMNS, Names
+from dialog_runtime.table.names import COLUMNS, REMOVED, Names
 
 from dialog_provisioner.adapters.postgres import sql
 from dialog_provisioner.ports import TableUnavailableError
@@ -57,12 +57,16 @@ async def find(connection: Connection, name: str) -> Table | None:
 
 _TRIGGERS = """
 SELECT count(*) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-WHERE t.tgrelid = $1 AND t.tgname = ANY($2) AND t.tgenabled IN ('O', 'A') AND p.prosrc = $3"""
+WHERE t.tgrelid = $1 AND t.tgname = ANY($2) AND t.tgenabled IN ('O', 'A') AND p.prosrc = $3
+AND to_regclass($4) IS NOT NULL"""
 
 
 async def triggers_in_place(connection: Connection, table: Table) -> bool:
-    """Tell whether every trigger is there, enabled and of this version."""
-    count = await connection.fetchval(_TRIGGERS, table.oid, list(sql.TRIGGERS), sql.function_body())
+    """Tell whether every trigger is there, enabled and of this version, and what it writes to."""
+    names = table.names
+    count = await connection.fetchval(
+        _TRIGGERS, table.oid, list(sql.TRIGGERS), sql.function_body(names), names.beside(REMOVED)
+    )
     return bool(count == len(sql.TRIGGERS))
 
 

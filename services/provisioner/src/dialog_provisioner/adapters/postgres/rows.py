@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
+from dialog_runtime.table.names import Names
 from dialog_runtime.table.rows import Address, Head, Row
 
 from dialog_provisioner.adapters.postgres import catalog, sql
@@ -49,7 +50,7 @@ class PostgresRows:
                     await self._allowed(connection, "an index", [sql.create_index(table.names)])
                 self._table = await catalog.find(connection, self._name)
                 return await catalog.triggers_in_place(connection, table) or await self._allowed(
-                    connection, "triggers", [sql.create_function(table.names), *sql.create_triggers(table.names)]
+                    connection, "triggers", _statements(table.names)
                 )
 
     async def _create(self, connection: Connection) -> Table:
@@ -93,6 +94,12 @@ class PostgresRows:
             found = await self._pool.fetchrow(query)
         return Fingerprint(*found) if found is not None else Fingerprint(0, 0)
 
+    async def forget_removed(self) -> None:
+        """Drop removed rows that no registrar asked for."""
+        if self._table is not None:
+            with translated(f"tidying beside table {self._name}"):
+                await self._pool.execute(sql.forget_removed(self._table.names))
+
     async def heads(self) -> AsyncIterator[Sequence[Head]]:
         """Yield the heads of all rows, in one snapshot."""
         query = f"SELECT sip_user::text, sip_host::text, xmin::text FROM {self._from()}"  # noqa: S608  quoted
@@ -132,3 +139,7 @@ class PostgresRows:
 
     def _revision(self, xmin: str) -> str:
         return f"{self._cluster}.{xmin}"
+
+
+def _statements(names: Names) -> Sequence[str]:
+    return [sql.create_removed(names), sql.create_function(names), *sql.create_triggers(names)]

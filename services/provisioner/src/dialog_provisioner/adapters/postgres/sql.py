@@ -6,7 +6,7 @@ Nothing here is ever dropped. Every name but the table's own starts with ``dialo
 
 from __future__ import annotations
 
-from dialog_runtime.table.names import Names, quoted
+from dialog_runtime.table.names import REMOVED, REMOVED_COLUMNS, Names, quoted
 
 CHANNEL = "dialog_sip_mappings"
 """NOTIFY channel. Payload: ``["sip_user", "sip_host"]`` of a row that changed, or :data:`EVERYTHING`."""
@@ -20,6 +20,8 @@ PAYLOAD_MAX = 7900
 FUNCTION = "dialog_sip_mappings_changed"
 LEDGER = "dialog_sip_users"
 INDEX = "dialog_sip_mappings_aor"
+KEPT_FOR = "1 day"
+"""How long a removed row is kept where no registrar asks for it: no PBX is asked for a longer binding."""
 
 
 def create_table(name: str) -> str:
@@ -60,18 +62,32 @@ CREATE TABLE IF NOT EXISTS {names.beside(LEDGER)} (
 )"""
 
 
+def create_removed(names: Names) -> str:
+    """Return the statement for removed rows; nobody but its owner may read it."""
+    columns = ", ".join(f"{column} text" for column in REMOVED_COLUMNS)
+    return f"CREATE TABLE IF NOT EXISTS {names.beside(REMOVED)} ({columns}, removed_at timestamptz DEFAULT now())"
+
+
+def forget_removed(names: Names) -> str:
+    """Return the statement that drops what nobody asked for."""
+    return f"DELETE FROM {names.beside(REMOVED)} WHERE removed_at < now() - interval '{KEPT_FOR}'"  # noqa: S608  quoted
+
+
 def payload(user: str, host: str) -> str:
     """Return the expression of the payload for two expressions."""
     named = f"pg_catalog.json_build_array({user}, {host})::text"
     return f"CASE WHEN pg_catalog.octet_length({named}) <= {PAYLOAD_MAX} THEN {named} ELSE '{EVERYTHING}' END"
 
 
-def function_body() -> str:
+def function_body(names: Names) -> str:
     """Return the body of the trigger function.
 
     One run a statement, so that COPY of 10,000 rows costs one notification. PostgreSQL itself drops those that a
     transaction repeats. The statements are planned when they are first reached: each kind of trigger has only its own
     transition table.
+
+    Removed rows are kept for their unregistration (``docs/decisions/136-a-row-removed-while-no-registrar-lives.md``).
+    Where that fails, the edit does not.
     """
     notify = f"PERFORM pg_catalog.pg_notify('{CHANNEL}', {payload('c.sip_user', 'c.sip_host')}) FROM"
     everything = f"PERFORM pg_catalog.pg_notify('{CHANNEL}', '{EVERYTHING}')"
@@ -89,16 +105,39 @@ BEGIN
     ELSIF TG_OP = 'DELETE' THEN {branch("rows_before")}
     ELSE {everything};
     END IF;
+    BEGIN
+        IF TG_OP = 'INSERT' THEN {_found_again(names)};
+        ELSIF TG_OP = 'UPDATE' THEN {_keep(names, "rows_before")} WHERE NOT EXISTS
+            (SELECT FROM rows_after AS a WHERE {_SAME_AOR});
+        ELSIF TG_OP = 'DELETE' THEN {_keep(names, "rows_before")};
+        ELSE EXECUTE pg_catalog.format('{_keep(names, "%s")}', TG_RELID::regclass);
+        END IF;
+    EXCEPTION WHEN OTHERS THEN
+        RAISE WARNING 'dialog-sip: rows that are removed while no registrar runs are not unregistered (%)', SQLSTATE;
+    END;
     RETURN NULL;
 END
 """
 
 
+_SAME_AOR = "a.sip_user::text = r.sip_user::text AND a.sip_host::text = r.sip_host::text"
+
+
+def _keep(names: Names, source: str) -> str:
+    columns = ", ".join(REMOVED_COLUMNS)
+    values = ", ".join(f"r.{column}::text" for column in REMOVED_COLUMNS)
+    return f"INSERT INTO {names.beside(REMOVED)} ({columns}) SELECT {values} FROM {source} AS r"  # noqa: S608  quoted
+
+
+def _found_again(names: Names) -> str:
+    return f"DELETE FROM {names.beside(REMOVED)} AS r USING rows_after AS a WHERE {_SAME_AOR}"  # noqa: S608  quoted
+
+
 def create_function(names: Names) -> str:
-    """Return the statement; the function runs as whoever writes the table, who needs no right for it."""
+    """Return the statement; the function runs as its owner, so who writes the table needs no right for it."""
     return (
-        f"CREATE OR REPLACE FUNCTION {names.beside(FUNCTION)}() RETURNS trigger LANGUAGE plpgsql "
-        f"SET search_path = pg_catalog AS $body${function_body()}$body$"
+        f"CREATE OR REPLACE FUNCTION {names.beside(FUNCTION)}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
+        f"SET search_path = pg_catalog, pg_temp AS $body${function_body(names)}$body$"
     )
 
 
@@ -108,7 +147,7 @@ TRIGGERS = {
         "AFTER UPDATE ON {table} REFERENCING OLD TABLE AS rows_before NEW TABLE AS rows_after"
     ),
     "dialog_sip_mappings_delete": "AFTER DELETE ON {table} REFERENCING OLD TABLE AS rows_before",
-    "dialog_sip_mappings_truncate": "AFTER TRUNCATE ON {table}",
+    "dialog_sip_mappings_truncate": "BEFORE TRUNCATE ON {table}",
 }
 """Trigger -> when it runs. Transition tables allow one event a trigger."""
 
@@ -116,7 +155,7 @@ TRIGGERS = {
 def create_triggers(names: Names) -> list[str]:
     """Return the statements, each of which may be run again."""
     function = names.beside(FUNCTION)
-    statements = []
+    statements = [f"REVOKE ALL ON FUNCTION {function}() FROM PUBLIC"]
     for name, when in TRIGGERS.items():
         event = when.format(table=names.qualified)
         statements.append(f"DROP TRIGGER IF EXISTS {quoted(name)} ON {names.qualified}")

@@ -149,18 +149,24 @@ async def test_an_illegal_answer_is_dropped_and_counted_and_40_kb_are_read(endpo
 
 
 async def _register(endpoint: Endpoint, flow: Flow) -> Response | Failure:
-    done: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
-    request = asking_request()
-    ExpressLane(endpoint).send(request, flow, done.set_result, done.set_result)
-    return await asyncio.wait_for(done, DEADLINE)
-
-
-def asking_request() -> Request:
+    sender = Sender()
     registration = Registration(
         Account("sip:alice@pbx.example", "sip:pbx.example"), RegistrationSettings(), call_id="c1", contact=CONTACT
     )
     registration.start(0.0)
-    return registration.request(0.0)
+    ExpressLane(endpoint).send(registration.register(0.0), flow, sender)
+    return await asyncio.wait_for(sender.done, DEADLINE)
+
+
+class Sender:
+    """Waits for the end of one REGISTER."""
+
+    def __init__(self) -> None:
+        self.done: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
+        self.received = self.failed = self.done.set_result
+
+    def may_repeat(self) -> bool:
+        return True
 
 
 def _answer(request: bytes) -> bytes:

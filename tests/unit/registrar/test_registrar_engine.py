@@ -23,7 +23,7 @@ from dialog_schemas.mappings import Transport
 from dialog_schemas.registrations import RegistrationState, RegistrationStatus
 from dialog_sip import Request, Response
 from dialog_sip.digest import Algorithm, Credentials, digest_response
-from dialog_sip.registration import RegistrationSettings
+from dialog_sip.registration import Register, RegistrationSettings
 from pydantic import SecretStr
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -130,24 +130,24 @@ class Rig:
             again = False
             for attempt in self.attempts.take(self.now):
                 again = True
-                self._send(attempt, attempt.request)
+                self._send(attempt, attempt.register)
         if not self.pbx.away:
             # UDP retransmits, at most 4 seconds later.
             again_on_its_way, self.waiting = self.waiting, []
             for _, attempt in again_on_its_way:
-                self._send(attempt, attempt.request)
+                self._send(attempt, attempt.register)
         for due, attempt in [item for item in self.waiting if item[0] <= self.now]:
             self.waiting.remove((due, attempt))
             self.attempts.failed(attempt, Failure.TIMEOUT, self.now)
         self._publish()
 
-    def _send(self, attempt: Attempt, request: Request | None) -> None:
-        while request is not None:
-            response = self.pbx(request, self.now)
+    def _send(self, attempt: Attempt, register: Register | None) -> None:
+        while register is not None:
+            response = self.pbx(register.request(), self.now)
             if response is None:
                 self.waiting.append((self.now + TIMER_F, attempt))
                 return
-            request = self.attempts.received(attempt, response, self.now)
+            register = self.attempts.received(attempt, response, self.now)
 
     def _publish(self) -> None:
         for entries in self.engine.news.changed.values():

@@ -19,7 +19,7 @@ from dialog_sandbox.simulator import Challenge, Faults
 from dialog_sandbox.simulator.registrar import Registrar as SimulatedPbx
 from dialog_schemas.mappings import Transport
 from dialog_sip import Response, parse_message
-from dialog_sip.registration import RegistrationSettings
+from dialog_sip.registration import Register, RegistrationSettings
 from pydantic import SecretStr
 
 USERS = 200
@@ -71,16 +71,16 @@ class Storm:
         return Moment(self.now, START + timedelta(seconds=self.now))
 
     def _exchange(self, attempt: Attempt) -> None:
-        request = attempt.request
-        while request is not None:
-            request.headers.prepend("Via", f"SIP/2.0/UDP 127.0.0.1:5099;branch=z9hG4bK{next(self._branches)}")
-            answer = self.pbx.receive(request.encode(), ("127.0.0.1", 5099), self.now)
+        register: Register | None = attempt.register
+        while register is not None:
+            data = register.encode(f"SIP/2.0/UDP 127.0.0.1:5099;branch=z9hG4bK{next(self._branches)}")
+            answer = self.pbx.receive(data, ("127.0.0.1", 5099), self.now)
             if answer is None:
                 self._unanswered.append((self.now + TIMER_F, attempt))
                 return
             response = parse_message(self.dress(answer))
             assert isinstance(response, Response)
-            request = self.attempts.received(attempt, response, self.now)
+            register = self.attempts.received(attempt, response, self.now)
 
     def _give_up(self) -> None:
         due = [attempt for at, attempt in self._unanswered if at <= self.now]

@@ -35,7 +35,7 @@ class Phone:
         account = Account(f"sip:{self.user}@pbx", "sip:pbx")
         request = build_register(
             account, target="sip:pbx", call_id=f"c-{self.user}", cseq=self.cseq, contact=contact, expires=expires
-        )
+        ).request()
         request.headers.prepend("Via", f"SIP/2.0/UDP 127.0.0.1:5099;branch=z9hG4bK{self.cseq};rport")
         return request
 

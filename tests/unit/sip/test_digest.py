@@ -48,6 +48,30 @@ def credentials_of(request: Request, name: str = "Authorization") -> Credentials
     return Credentials.parse(value)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        'Digest realm="a", nonce="{}", algorithm=MD5, qop="auth", opaque="o"',
+        'Digest nonce="{}", realm="a", stale=true',
+        'Digest realm="a nonce=", nonce="{}", realm="b"',
+        'Digest realm="a", cnonce="x", nonce="{}"',
+        'Digest realm="a", nonce="{}", nonce="again"',
+        'Digest realm="a nonce=""{}", qop="auth-int"',
+        'digest realm="a",nonce="{}" , qop=auth',
+        'Digest realm="a", nonce="{}, algorithm=SHA-256',
+        'Digest realm="a", opaque="nonce=", nonce="{}"',
+        'Basic realm="a", Digest realm="b", nonce="{}"',
+    ],
+)
+@pytest.mark.parametrize("nonce", ["n1", "n2", "", "with, comma", 'a\\"b', "\0", "x=y"])
+def test_a_challenge_is_the_same_whether_its_like_was_seen_or_not(value: str, nonce: str) -> None:
+    given = value.replace("{}", nonce)
+    # Too long to be remembered, and so read from its start to its end.
+    padded = f'{given}, padding="{"p" * 1000}"'
+    once, twice = challenges_of(refusal(given)), challenges_of(refusal(given))
+    assert once == twice == challenges_of(refusal(padded))
+
+
 RFC_7616 = {
     "username": "Mufasa",
     "realm": "http-auth@example.org",

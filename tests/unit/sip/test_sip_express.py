@@ -78,8 +78,26 @@ def test_an_answered_request_has_no_timer(transactions: ExpressTransactions[str,
 
 @dataclass
 class Answers:
+    """Hears of every REGISTER."""
+
     responses: asyncio.Queue[Response] = field(default_factory=asyncio.Queue)
     failures: asyncio.Queue[Failure] = field(default_factory=asyncio.Queue)
+    unheard: list[Flow] = field(default_factory=list)
+    repeats: bool = True
+
+    def received(self, response: Response) -> None:
+        self.responses.put_nowait(response)
+
+    def failed(self, failure: Failure) -> None:
+        self.failures.put_nowait(failure)
+
+    def may_repeat(self) -> bool:
+        return self.repeats
+
+
+class Raising(Answers):
+    def received(self, response: Response) -> None:
+        raise ZeroDivisionError
 
 
 @dataclass
@@ -92,13 +110,12 @@ class Pair:
     answer: Callable[[ServerRequest], object]
     answers: Answers = field(default_factory=Answers)
 
-    def send(self, may_repeat: Callable[[], bool] = lambda: True) -> None:
+    def send(self, answers: Answers | None = None) -> None:
         account = Account("sip:alice@pbx", "sip:pbx")
-        request = build_register(
+        register = build_register(
             account, target="sip:pbx", call_id="c1", cseq=1, contact="sip:alice@127.0.0.1", expires=60
         )
-        answers = self.answers
-        self.lane.send(request, self.flow, answers.responses.put_nowait, answers.failures.put_nowait, may_repeat)
+        self.lane.send(register, self.flow, answers or self.answers)
 
 
 @pytest.fixture(params=["udp", "tcp"])
@@ -112,9 +129,10 @@ async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
     timers = Timers(t1=0.05)
     client, pbx = Endpoint(lambda _request: None), Endpoint(take)
     listener = await pbx.listen(request.param, "127.0.0.1")
-    lane = ExpressLane(client, timers)
+    answers = Answers()
+    lane = ExpressLane(client, timers, answers.unheard.append)
     flow = await client.connect(request.param, *listener.address)
-    made = Pair(lane, flow, pbx, lambda server: server.respond(200))
+    made = Pair(lane, flow, pbx, lambda server: server.respond(200), answers)
     yield made
     await client.close()
     await pbx.close()
@@ -132,12 +150,14 @@ async def test_silence_is_a_timeout(pair: Pair) -> None:
     pair.answer = lambda _server: None
     pair.send()
     assert await asyncio.wait_for(pair.answers.failures.get(), WITHIN) is Failure.TIMEOUT
+    assert pair.answers.unheard == [pair.flow]
 
 
 async def test_what_may_not_be_sent_again_is_not_and_still_ends(pair: Pair) -> None:
     seen: list[ServerRequest] = []
     pair.answer = seen.append
-    pair.send(may_repeat=lambda: False)
+    pair.answers.repeats = False
+    pair.send()
     assert await asyncio.wait_for(pair.answers.failures.get(), WITHIN) is Failure.TIMEOUT
     assert len(seen) == 1
 
@@ -172,8 +192,6 @@ async def test_a_closed_flow_fails_what_is_on_its_way(pair: Pair) -> None:
 
 
 async def test_a_callback_that_raises_hurts_only_itself(pair: Pair) -> None:
-    account = Account("sip:bob@pbx", "sip:pbx")
-    request = build_register(account, target="sip:pbx", call_id="c2", cseq=1, contact="sip:bob@127.0.0.1", expires=60)
-    pair.lane.send(request, pair.flow, lambda _response: 1 / 0, pair.answers.failures.put_nowait)
+    pair.send(Raising())
     pair.send()
     assert (await asyncio.wait_for(pair.answers.responses.get(), WITHIN)).code == 200

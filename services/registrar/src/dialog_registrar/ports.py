@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
 from dialog_schemas.relay import Relay
 from dialog_sip import Request, Response
+from dialog_sip.registration import Register
+from dialog_sip.transactions import Failure as _Failure
 from pydantic import SecretStr
 
 from dialog_registrar.model.mapping import Mapping, Server
@@ -41,13 +42,8 @@ class FlowDownError(Exception):
     """There is no way to the PBX now."""
 
 
-class Failure(Enum):
-    """Why a request got no response."""
-
-    TIMEOUT = auto()
-    """Timer B or F: the PBX is silent (RFC 3261 section 17.1.1.2)."""
-    TRANSPORT = auto()
-    """The network refused it, or the connection was lost."""
+Failure = _Failure
+"""Why a request got no response."""
 
 
 class ClientEvents(Protocol):
@@ -61,7 +57,7 @@ class ClientEvents(Protocol):
 
 
 class RegisterEvents(ClientEvents, Protocol):
-    """The same for a REGISTER."""
+    """The same for a REGISTER; it hears the final response alone."""
 
     def may_repeat(self) -> bool:
         """Tell whether it may be sent again now; asked before each retransmission."""
@@ -87,7 +83,7 @@ class RegisterTransaction(Protocol):
 class Registering(Protocol):
     """The way of REGISTERs."""
 
-    def register(self, server: Server, request: Request, events: RegisterEvents) -> RegisterTransaction:
+    def register(self, server: Server, register: Register, events: RegisterEvents) -> RegisterTransaction:
         """Send a REGISTER; the Via is added. Raises :class:`FlowDownError`."""
 
 

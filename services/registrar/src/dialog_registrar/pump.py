@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from dialog_sip import Request, Response
+from dialog_sip import Response
+from dialog_sip.registration import Register
 
 from dialog_registrar.edge.incoming import Incoming
 from dialog_registrar.edge.outgoing import Outgoing
@@ -49,9 +50,8 @@ class _Register:
     attempt: Attempt
 
     def received(self, response: Response) -> None:
-        """Take a response."""
-        if response.is_final:
-            self.pump.answered(self.attempt, response)
+        """Take the final response."""
+        self.pump.answered(self.attempt, response)
 
     def failed(self, failure: Failure) -> None:
         """Learn that none will come."""
@@ -148,15 +148,15 @@ class Pump:
 
     def _send_registers(self, now: float) -> None:
         for number, attempt in enumerate(self._attempts.take(now), start=1):
-            self._send(attempt, attempt.request)
+            self._send(attempt, attempt.register)
             if number == REGISTERS_A_TURN:
                 self.push()
                 return
 
-    def _send(self, attempt: Attempt, request: Request) -> None:
+    def _send(self, attempt: Attempt, register: Register) -> None:
         self._meters.register_sent()
         try:
-            attempt.transaction = self._sip.register(attempt.entry.server, request, _Register(self, attempt))
+            attempt.transaction = self._sip.register(attempt.entry.server, register, _Register(self, attempt))
         except FlowDownError:
             self.failed(attempt, Failure.TRANSPORT)
 

@@ -5,26 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from enum import Enum
 from typing import Protocol
 
 from dialog_sip.aio.flow import Flow
 from dialog_sip.errors import SipError
 from dialog_sip.headers import HeaderValue
 from dialog_sip.message import Request, Response
+from dialog_sip.transactions import Failure
 from dialog_sip.values import MediaType
+
+__all__ = ["BACKLOG", "Actions", "ClientRequest", "Failure", "RequestFailedError", "ServerRequest"]
 
 BACKLOG = 64
 """Responses that wait for a reader; of more the oldest are dropped, which are provisional ones."""
-
-
-class Failure(Enum):
-    """Why a request got no final response."""
-
-    TIMEOUT = "timeout"
-    """The peer is silent: as good as 408 (RFC 3261 section 8.1.3.1)."""
-    TRANSPORT = "transport"
-    """The flow broke, or the endpoint was closed: as good as 503."""
 
 
 class RequestFailedError(SipError):

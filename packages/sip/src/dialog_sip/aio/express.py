@@ -12,17 +12,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ParamSpec
+from typing import ParamSpec, Protocol
 
 from dialog_sip.aio.endpoint import Endpoint
-from dialog_sip.aio.exchange import Failure
 from dialog_sip.aio.flow import Flow, FlowError
 from dialog_sip.aio.trace import Direction, Trace
 from dialog_sip.digest import mask_credentials
 from dialog_sip.errors import RemoteProtocolError
-from dialog_sip.message import Request, Response
+from dialog_sip.message import Response
 from dialog_sip.parser import parse_message
+from dialog_sip.registration import Register
+from dialog_sip.transactions import Failure
 from dialog_sip.transactions.express import ExpressTransactions, Pending
 from dialog_sip.transactions.timers import Timers
 
@@ -36,15 +36,21 @@ SLEPT = 1.0
 """Seconds that a look comes late, after which the process must have been stopped."""
 
 
-def _always() -> bool:
-    return True
+class Sender(Protocol):
+    """Whoever sent a REGISTER. Of the first two one is called, once, from the event loop."""
+
+    def received(self, response: Response) -> object:
+        """Take the final response."""
+
+    def failed(self, failure: Failure) -> object:
+        """Learn that none will come."""
+
+    def may_repeat(self) -> bool:
+        """Tell whether it may be sent again now; asked before each retransmission, while it is false there is none."""
 
 
-@dataclass(slots=True)
-class _Waiter:
-    on_response: Callable[[Response], object]
-    on_failure: Callable[[Failure], object]
-    may_repeat: Callable[[], bool]
+_Sent = Pending[Flow, tuple[Sender, int]]
+"""A REGISTER on its way; with its sender, how often its flow had been heard before."""
 
 
 class ExpressRequest:
@@ -52,7 +58,7 @@ class ExpressRequest:
 
     __slots__ = ("_lane", "_pending")
 
-    def __init__(self, lane: ExpressLane, pending: Pending[Flow, _Waiter]) -> None:
+    def __init__(self, lane: ExpressLane, pending: _Sent) -> None:
         self._lane = lane
         self._pending = pending
 
@@ -66,11 +72,17 @@ class ExpressRequest:
 
 
 class ExpressLane:
-    """Sends REGISTERs on flows of ``endpoint``; made once for it, and ended with it."""
+    """Sends REGISTERs on flows of ``endpoint``; made once for it, and ended with it.
 
-    def __init__(self, endpoint: Endpoint, timers: Timers | None = None) -> None:
+    ``on_unheard`` is called with a flow on which nothing at all came from when a REGISTER went out to when it failed.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, timers: Timers | None = None, on_unheard: Callable[[Flow], object] | None = None
+    ) -> None:
         self._endpoint = endpoint
-        self._transactions: ExpressTransactions[Flow, _Waiter] = ExpressTransactions(timers)
+        self._on_unheard = on_unheard
+        self._transactions: ExpressTransactions[Flow, tuple[Sender, int]] = ExpressTransactions(timers)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -80,35 +92,22 @@ class ExpressLane:
     def __len__(self) -> int:
         return len(self._transactions)
 
-    def send(
-        self,
-        request: Request,
-        flow: Flow,
-        on_response: Callable[[Response], object],
-        on_failure: Callable[[Failure], object],
-        may_repeat: Callable[[], bool] = _always,
-    ) -> ExpressRequest:
-        """Send a REGISTER without Via; that is put into it. One of the callbacks will be called, from the event loop.
-
-        ``may_repeat`` is asked before each retransmission; while it is false there is none.
-
-        Raises :class:`FlowError` where the flow is closed or refuses it.
-        """
+    def send(self, register: Register, flow: Flow, sender: Sender) -> ExpressRequest:
+        """Send a REGISTER; its Via is put into it. Raises :class:`FlowError` where the flow is closed or refuses it."""
         branch = self._transactions.new_branch()
-        request.headers.prepend("Via", self._via(flow) + branch)
-        data = request.encode()
+        data = register.encode(self._via(flow) + branch)
         self._transmit(flow, data)
-        waiter = _Waiter(on_response, on_failure, may_repeat)
-        pending = self._transactions.begin(branch, data, flow, waiter, self._loop.time(), reliable=flow.reliable)
+        owner = sender, flow.heard
+        pending = self._transactions.begin(branch, data, flow, owner, self._loop.time(), reliable=flow.reliable)
         if self._timer is None:
             self._plan_timer()
         return ExpressRequest(self, pending)
 
-    def hush(self, pending: Pending[Flow, _Waiter]) -> None:
+    def hush(self, pending: _Sent) -> None:
         """Send a request no more (called by :meth:`ExpressRequest.hush`)."""
         self._transactions.hush(pending)
 
-    def abandon(self, pending: Pending[Flow, _Waiter]) -> None:
+    def abandon(self, pending: _Sent) -> None:
         """Forget a request (called by :meth:`ExpressRequest.cancel`)."""
         self._transactions.end(pending)
 
@@ -127,7 +126,7 @@ class ExpressLane:
             return True
         if isinstance(response, Response) and response.is_final:
             self._transactions.end(pending)
-            _run(pending.owner.on_response, response)
+            _run(pending.owner[0].received, response)
         else:
             self._transactions.provisional(pending, self._loop.time())
         return True
@@ -144,9 +143,12 @@ class ExpressLane:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _fail(self, pending: Pending[Flow, _Waiter], failure: Failure) -> None:
+    def _fail(self, pending: _Sent, failure: Failure) -> None:
         self._transactions.end(pending)
-        _run(pending.owner.on_failure, failure)
+        sender, heard = pending.owner
+        if self._on_unheard is not None and pending.flow.heard == heard:
+            _run(self._on_unheard, pending.flow)
+        _run(sender.failed, failure)
 
     def _via(self, flow: Flow) -> str:
         """Return the Via of a flow up to its branch."""
@@ -179,9 +181,9 @@ class ExpressLane:
             return
         while (pending := self._transactions.pop(now)) is not None:
             if pending.over:
-                _run(pending.owner.on_failure, Failure.TIMEOUT)
+                self._fail(pending, Failure.TIMEOUT)
                 continue
-            if not pending.owner.may_repeat():
+            if not pending.owner[0].may_repeat():
                 continue
             try:
                 self._transmit(pending.flow, pending.data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import lru_cache
 from typing import NamedTuple
 
 from dialog_sip.digest.algorithm import Algorithm, Qop
@@ -17,6 +18,11 @@ _HEADERS = (("WWW-Authenticate", False), ("Proxy-Authenticate", True))
 _PARAM = re.compile(r'([A-Za-z]+)=(?:"([^"\\]*)"|([^\s",=]+))(?:, ?|$)')
 # One challenge, nothing in it escaped or blank where it need not be: what nearly all servers send.
 _PLAIN = re.compile(f"Digest (?:{_PARAM.pattern})+")
+_NONCE = 'nonce="'
+_ANY_NONCE = "\0"
+"""Stands for the nonce where what is round it is read."""
+_USUAL = 512
+"""Characters of a challenge that is remembered without its nonce."""
 
 
 class Challenge(NamedTuple):
@@ -93,6 +99,25 @@ def plain_params(value: str) -> dict[str, str] | None:
 
 
 def _parse(value: str, *, proxy: bool) -> list[Challenge]:
+    before, found, rest = value.partition(_NONCE)
+    nonce, quote_mark, after = rest.partition('"')
+    if found and quote_mark and "\\" not in nonce and len(value) <= _USUAL:
+        same = _but_for_nonce(before, after, proxy)
+        if same is not None:
+            return [same._replace(nonce=nonce)]
+    return _parse_any(value, proxy=proxy)
+
+
+@lru_cache(maxsize=256)
+def _but_for_nonce(before: str, after: str, proxy: bool) -> Challenge | None:
+    """Read a challenge in its common dress round its nonce: the rest is the same for all users of a server."""
+    params = plain_params(f'{before}{_NONCE}{_ANY_NONCE}"{after}')
+    if params is None or params.get("nonce") != _ANY_NONCE or _ANY_NONCE in before + after:
+        return None
+    return _challenge(params, proxy=proxy)
+
+
+def _parse_any(value: str, *, proxy: bool) -> list[Challenge]:
     params = plain_params(value)
     if params is None:
         return _parse_unusual(value, proxy=proxy)

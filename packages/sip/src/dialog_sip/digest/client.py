@@ -130,11 +130,16 @@ class DigestClient:
         for name in _CREDENTIALS:
             if name in request.headers:
                 request.headers.remove(name)
-        for nonce in self._nonces:
-            nonce.uses += 1
-            name = _CREDENTIALS[nonce.challenge.proxy]
-            request.headers.add(name, str(self._answer(nonce, request, password)))
+        for name, value in self.credentials(request.method, request.uri, password, request.body):
+            request.headers.add(name, value)
         return bool(self._nonces)
+
+    def credentials(self, method: str, uri: str, password: str, body: bytes = b"") -> list[tuple[str, str]]:
+        """Return header and value of the answer to every known challenge; each call is one use of the nonces."""
+        return [
+            (_CREDENTIALS[nonce.challenge.proxy], str(self._answer(nonce, method, uri, password, body)))
+            for nonce in self._nonces
+        ]
 
     def _known(self, proxy: bool, realm: str) -> _Nonce | None:
         return next((one for one in self._nonces if (one.challenge.proxy, one.challenge.realm) == (proxy, realm)), None)
@@ -145,7 +150,8 @@ class DigestClient:
             return False
         return not challenge.stale or known.stale_in_a_row >= MAX_STALE
 
-    def _answer(self, nonce: _Nonce, request: Request, password: str) -> Credentials:
+    def _answer(self, nonce: _Nonce, method: str, uri: str, password: str, body: bytes) -> Credentials:
+        nonce.uses += 1
         challenge = nonce.challenge
         algorithm, qop = challenge.algorithm, challenge.qop
         cnonce = None
@@ -159,19 +165,19 @@ class DigestClient:
             username=username,
             realm=challenge.realm,
             password=password,
-            method=request.method,
-            uri=request.uri,
+            method=method,
+            uri=uri,
             nonce=challenge.nonce,
             cnonce=cnonce,
             nc=nc,
             qop=qop or Qop.AUTH,
-            body=request.body,
+            body=body,
         )
         return Credentials(
             hashed_username(algorithm, username, challenge.realm) if challenge.userhash else username,
             challenge.realm,
             challenge.nonce,
-            request.uri,
+            uri,
             response,
             algorithm if challenge.names_algorithm else None,
             challenge.opaque,

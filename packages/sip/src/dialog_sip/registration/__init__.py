@@ -4,7 +4,7 @@ from dialog_sip.registration.binding import Binding
 from dialog_sip.registration.keepalive import Keepalive, KeepaliveState, keepalive_delay
 from dialog_sip.registration.machine import RegistrationEvent, RegistrationState
 from dialog_sip.registration.registration import Registration
-from dialog_sip.registration.request import build_query
+from dialog_sip.registration.request import Register, build_query
 from dialog_sip.registration.settings import Account, RegistrationSettings
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Binding",
     "Keepalive",
     "KeepaliveState",
+    "Register",
     "Registration",
     "RegistrationEvent",
     "RegistrationSettings",

@@ -26,7 +26,7 @@ from dialog_sip.registration.machine import (
     RegistrationEvent,
     RegistrationState,
 )
-from dialog_sip.registration.request import build_register
+from dialog_sip.registration.request import Register, build_register
 from dialog_sip.registration.settings import Account, RegistrationSettings
 
 MAX_REDIRECTS = 3
@@ -145,6 +145,10 @@ class Registration:
         self._apply(RegistrationEvent.LAPSED if lapsed else RegistrationEvent.TIMER, now)
 
     def request(self, now: float) -> Request:
+        """Do as :meth:`register`, and return a message."""
+        return self.register(now).request()
+
+    def register(self, now: float) -> Register:
         """Return the REGISTER to send now. Raises :class:`LocalProtocolError` where none is wanted."""
         if not self.wants_to_send:
             raise LocalProtocolError(f"no REGISTER is wanted while {self._state}")

@@ -14,6 +14,7 @@ from dialog_sip.transactions.events import (
     Transmit,
     TransportFailed,
 )
+from dialog_sip.transactions.failure import Failure
 from dialog_sip.transactions.layer import TransactionLayer
 from dialog_sip.transactions.timers import Timers
 from dialog_sip.transactions.transaction import TooManyTransactionsError
@@ -23,6 +24,7 @@ __all__ = [
     "AckTimeout",
     "CancelReceived",
     "Event",
+    "Failure",
     "FlowLike",
     "RequestReceived",
     "ResponseReceived",

@@ -40,10 +40,11 @@ T = TypeVar("T")
 class Pending(Generic[F, T]):
     """A request on its way."""
 
-    __slots__ = ("branch", "data", "due", "ends_at", "flow", "interval", "over", "owner")
+    __slots__ = ("data", "due", "ends_at", "flow", "interval", "key", "over", "owner")
 
-    def __init__(self, branch: str, data: bytes, flow: F, owner: T, interval: float, ends_at: float) -> None:
-        self.branch = branch
+    def __init__(self, key: bytes, data: bytes, flow: F, owner: T, interval: float, ends_at: float) -> None:
+        self.key = key
+        """Its branch."""
         self.data = data
         self.flow = flow
         self.owner = owner
@@ -77,8 +78,8 @@ class ExpressTransactions(Generic[F, T]):
     def begin(self, branch: str, data: bytes, flow: F, owner: T, now: float, *, reliable: bool) -> Pending[F, T]:
         """Remember a request that is sent now."""
         interval = 0.0 if reliable else self._timers.t1
-        pending = Pending(branch, data, flow, owner, interval, now + self._timers.give_up)
-        self._pending[branch.encode()] = pending
+        key = branch.encode()
+        pending = self._pending[key] = Pending(key, data, flow, owner, interval, now + self._timers.give_up)
         self._plan(pending, now)
         return pending
 
@@ -103,7 +104,7 @@ class ExpressTransactions(Generic[F, T]):
         """Forget a request: it is answered, or nobody waits for it any more."""
         if not pending.over:
             pending.over = True
-            del self._pending[pending.branch.encode()]
+            del self._pending[pending.key]
 
     def on(self, flow: F) -> list[Pending[F, T]]:
         """Return those of one flow."""

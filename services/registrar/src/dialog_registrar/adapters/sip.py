@@ -13,11 +13,11 @@ import structlog
 from dialog_runtime.config.modules import Registrar as Config
 from dialog_sip import Capabilities, LocalProtocolError, Request, Response, SipUri, escape_user
 from dialog_sip.aio import Endpoint, Flow, FlowError, ServerRequest, Trace
-from dialog_sip.aio import Failure as Failed
 from dialog_sip.aio.dial import Dialer
 from dialog_sip.aio.dns import SystemDns
 from dialog_sip.aio.express import ExpressLane
 from dialog_sip.aio.resolve import Dns, Resolver
+from dialog_sip.registration import Register
 from dialog_sip.transactions import TooManyTransactionsError
 
 from dialog_registrar.adapters.keeper import Keeper, local_address, tls_options
@@ -44,7 +44,6 @@ _BODIES = (
 # Methods are looked up in the table of ``model.incoming``; what an INVITE may require is for the bridges to judge.
 _CAPABILITIES = Capabilities(methods=None, extensions=None, bodies=_BODIES, answers=(ACCEPT,))
 _WEBSOCKETS = frozenset({"ws", "wss"})
-_FAILURES = {Failed.TIMEOUT: Failure.TIMEOUT, Failed.TRANSPORT: Failure.TRANSPORT}
 
 
 class FlowEvents(Protocol):
@@ -120,7 +119,7 @@ class SipFlows:
         )
         if trace_level >= TRACE_EVERYTHING:
             logging.getLogger("dialog_sip").setLevel(logging.DEBUG)
-        self._lane = ExpressLane(self._endpoint)
+        self._lane = ExpressLane(self._endpoint, on_unheard=self._unheard)
         rng = random.Random(secrets.randbits(64))  # noqa: S311  weights of DNS and jitter, no secret
         self._dialer = Dialer(self._endpoint, Resolver(dns or SystemDns(), rng=rng))
         self._tls = tls_options(config.tls)
@@ -183,31 +182,33 @@ class SipFlows:
         """Start a client transaction. Raises :class:`FlowDownError`."""
         try:
             flow = self._flow(server)
-            on_failure = self._on_failure(server, flow, events)
+            on_failure = self._on_failure(flow, events)
             return self._endpoint.request(request, flow, on_response=events.received, on_failure=on_failure)
         except (FlowError, TooManyTransactionsError) as error:
             raise FlowDownError(str(error)) from error
 
-    def register(self, server: Server, request: Request, events: RegisterEvents) -> RegisterTransaction:
+    def register(self, server: Server, register: Register, events: RegisterEvents) -> RegisterTransaction:
         """Send a REGISTER on the express lane. Raises :class:`FlowDownError`."""
         try:
-            flow = self._flow(server)
-            return self._lane.send(
-                request, flow, events.received, self._on_failure(server, flow, events), events.may_repeat
-            )
+            return self._lane.send(register, self._flow(server), events)
         except FlowError as error:
             raise FlowDownError(str(error)) from error
 
-    def _on_failure(self, server: Server, flow: Flow, events: ClientEvents) -> Callable[[Failed], None]:
+    def _on_failure(self, flow: Flow, events: ClientEvents) -> Callable[[Failure], None]:
         heard = flow.heard
 
-        def failed(failure: Failed) -> None:
-            if flow.heard == heard and server in self._keepers:
-                # Not a word in all that time: it may be the address.
-                self._keepers[server].suspect(flow)
-            events.failed(_FAILURES[failure])
+        def failed(failure: Failure) -> None:
+            if flow.heard == heard:
+                self._unheard(flow)
+            events.failed(failure)
 
         return failed
+
+    def _unheard(self, flow: Flow) -> None:
+        """Learn that not a word came in all the time that a request waited: it may be the address."""
+        server = self._servers.get(flow.id)
+        if server is not None and server in self._keepers:
+            self._keepers[server].suspect(flow)
 
     def send_ack(self, server: Server, ack: Request) -> None:
         """Send the ACK for a 2xx. Raises :class:`FlowDownError`."""

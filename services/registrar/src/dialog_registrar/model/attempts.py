@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dialog_sip import CSeq, Request, Response
+from dialog_sip import Response
 from dialog_sip.digest import DigestClient
 from dialog_sip.digest import Outcome as DigestOutcome
-from dialog_sip.registration import Registration
+from dialog_sip.registration import Register, Registration
 from dialog_sip.registration.answer import retry_after
 
 from dialog_registrar.model import words
@@ -34,7 +34,7 @@ class Attempt:
 
     entry: Entry
     registration: Registration
-    request: Request
+    register: Register
     sent_at: float
     transaction: RegisterTransaction | None = None
     """What sends it again until it is answered."""
@@ -69,7 +69,7 @@ class Attempts:
             if attempt is not None and attempt.transaction is not None:
                 attempt.transaction.hush()
 
-    def received(self, attempt: Attempt, response: Response, now: float) -> Request | None:
+    def received(self, attempt: Attempt, response: Response, now: float) -> Register | None:
         """Take a final response. Returned is the next request of the same attempt, if there is one."""
         if self._on_their_way.get(attempt.entry) is not attempt:
             return None
@@ -107,15 +107,15 @@ class Attempts:
         self._engine.follow(entry)
 
     def _begin(self, entry: Entry, registration: Registration, now: float) -> Attempt:
-        request = registration.request(now)
+        register = registration.register(now)
         if entry.digest is not None and entry.password is not None:
             # A nonce that worked is used again: most refreshes are one transaction.
-            entry.digest.authorize(request, entry.password.get_secret_value())
+            register.authorize(entry.digest, entry.password.get_secret_value())
         self._engine.follow(entry)
-        attempt = self._on_their_way[entry] = Attempt(entry, registration, request, now)
+        attempt = self._on_their_way[entry] = Attempt(entry, registration, register, now)
         return attempt
 
-    def _answer(self, attempt: Attempt, response: Response, now: float) -> Request | None:
+    def _answer(self, attempt: Attempt, response: Response, now: float) -> Register | None:
         """Return the REGISTER with credentials, or None where that cannot help; then the response is final."""
         entry = attempt.entry
         if entry.password is None:
@@ -126,12 +126,9 @@ class Attempts:
         cseq = attempt.registration.next_cseq(now)
         if cseq is None:
             return None
-        again = attempt.request.copy()
-        again.headers.remove("Via")
-        again.headers.set("CSeq", CSeq(cseq, "REGISTER"))
-        entry.digest.authorize(again, entry.password.get_secret_value())
-        attempt.request = again
-        return again
+        attempt.register.cseq = cseq
+        attempt.register.authorize(entry.digest, entry.password.get_secret_value())
+        return attempt.register
 
     def _conclude(self, attempt: Attempt, response: Response, now: float) -> None:
         entry, registration = attempt.entry, attempt.registration

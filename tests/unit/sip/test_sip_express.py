@@ -113,7 +113,7 @@ class Pair:
     def send(self, answers: Answers | None = None) -> None:
         account = Account("sip:alice@pbx", "sip:pbx")
         register = build_register(
-            account, target="sip:pbx", call_id="c1", cseq=1, contact="sip:alice@127.0.0.1", expires=60
+            account, target="sip:pbx", call_id=f"c{len(self.lane)}", cseq=1, contact="sip:alice@127.0.0.1", expires=60
         )
         self.lane.send(register, self.flow, answers or self.answers)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from dialog_sip.errors import LocalProtocolError, RemoteProtocolError
 from dialog_sip.limits import MAX_PARAMS, MAX_VALUES
@@ -91,23 +92,18 @@ def parse_params(text: str) -> Params:
     """Read ``;name=value;flag``, with or without the first semicolon. Of a repeated name the first counts."""
     if not text:
         return NO_PARAMS
-    if '"' not in text and " " not in text and "\t" not in text:
-        count = text.count(";")
-        if count == 1 and text[0] == ";":
-            name, equals, value = text[1:].partition("=")
-            return {name.lower(): value if equals else None} if name else NO_PARAMS
-        if count > MAX_PARAMS:
-            raise RemoteProtocolError("too many parameters")
-        plain: dict[str, str | None] = {}
-        for part in text.split(";"):
-            name, equals, value = part.partition("=")
-            plain[name.lower()] = value if equals else None
-        if text[0] == ";":
-            del plain[""]
-            count -= 1
-        if len(plain) == count + 1 and "" not in plain:
-            return plain
-    return _parse_unusual_params(text)
+    if '"' in text or " " in text or "\t" in text:
+        return _parse_unusual_params(text)
+    parts = text.split(";")
+    if not parts[0]:
+        del parts[0]
+    if len(parts) > MAX_PARAMS:
+        raise RemoteProtocolError("too many parameters")
+    plain: dict[str, str | None] = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        plain[name.lower()] = value if equals else None
+    return plain if len(plain) == len(parts) and "" not in plain else _parse_unusual_params(text)
 
 
 def _parse_unusual_params(text: str) -> Params:
@@ -141,7 +137,13 @@ def parse_host_port(text: str) -> tuple[str, int | None]:
         colon = bool(separator)
     if not host or not host.isascii():
         raise RemoteProtocolError("host is missing or not ASCII")
-    return host, parse_uint(port, 65535, "port") if colon else None
+    return host, parse_port(port) if colon else None
+
+
+@lru_cache(maxsize=1024)
+def parse_port(text: str) -> int:
+    """Read a port. Raises :class:`RemoteProtocolError`."""
+    return parse_uint(text, 65535, "port")
 
 
 def parse_uint(text: str, maximum: int, what: str) -> int:

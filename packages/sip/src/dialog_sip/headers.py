@@ -62,15 +62,21 @@ class Headers:
 
     __slots__ = ("_cache", "_keys", "_lines")
 
-    def __init__(self, items: Iterable[tuple[str, HeaderValue]] = ()) -> None:
-        self._keys: list[str] = []
-        self._lines: list[str] = []
+    def __init__(
+        self,
+        items: Iterable[tuple[str, HeaderValue]] = (),
+        keys: list[str] | None = None,
+        lines: list[str] | None = None,
+    ) -> None:
+        """Begin with these headers; the parser gives lines as they came, without their ends, and the key of each."""
+        self._keys = [] if keys is None else keys
+        self._lines = [] if lines is None else lines
         self._cache: dict[str, Any] = {}
         for name, value in items:
             self.add(name, value)
 
     def adopt(self, keys: list[str], lines: list[str]) -> Headers:
-        """Take over lines as they came, without their line ends, and the key of each; for the parser."""
+        """Take over lines as they came, without their line ends, and the key of each."""
         self._keys = keys
         self._lines = lines
         return self
@@ -109,7 +115,7 @@ class Headers:
             value = values[0]
             if "," not in value:
                 return values if value else []
-            return split_values(value)
+            return list(split_values(value))
         return _split(values)
 
     def has_token(self, name: str, token: str) -> bool:
@@ -202,14 +208,14 @@ class Headers:
             values = self._cache[key] = tuple([parse(text) for text in _split(self.get_all(key))])
         return values
 
-    def texts(self) -> list[tuple[str, str]]:
+    def texts(self) -> Iterable[tuple[str, str]]:
         """Return key and value of every line in order, values unfolded and stripped."""
         # As _value() does it, without a call for each line.
         values = [
             _unfolded(value) if "\n" in (value := line.partition(":")[2].strip(" \t\r\n")) else value
             for line in self._lines
         ]
-        return list(zip(self._keys, values, strict=True))
+        return zip(self._keys, values, strict=True)
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Iterate over the lines in order: name as it is spelled, value unfolded and stripped."""
@@ -217,7 +223,7 @@ class Headers:
 
     def copy(self) -> Headers:
         """Return an independent copy."""
-        return Headers().adopt(self._keys.copy(), self._lines.copy())
+        return Headers((), self._keys.copy(), self._lines.copy())
 
     def encode(self) -> str:
         """Return the lines, each with its line end."""
@@ -242,9 +248,9 @@ def _value(line: str) -> str:
     return _unfolded(value) if "\n" in value else value
 
 
-def split_values(text: str) -> list[str]:
+def split_values(text: str) -> tuple[str, ...]:
     """Return the elements of one line of a list header, none that is empty: see :meth:`Headers.get_list`."""
-    return list(_split_short(text)) if len(text) <= _CACHED else _split([text])
+    return _split_short(text) if len(text) <= _CACHED else tuple(_split([text]))
 
 
 def _split(values: list[str]) -> list[str]:

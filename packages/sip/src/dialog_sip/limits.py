@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 MAX_MESSAGE = 65535
@@ -29,6 +29,11 @@ class Limits:
     """Characters of the Request-URI: 414 (RFC 3261 section 21.4.12)."""
     body: int = MAX_MESSAGE
     """Bytes of the body: 413 (RFC 3261 section 21.4.11)."""
+    harmless: int = field(init=False)
+    """Bytes of a message that is too small to break any bound but that of its header lines."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "harmless", min(self.message, self.header, self.uri, self.body))
 
 
 DEFAULT_LIMITS: Final = Limits()

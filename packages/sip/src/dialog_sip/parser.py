@@ -24,6 +24,8 @@ __all__ = ["MAX_MESSAGE", "parse_message"]
 # What nearly every request begins with; the rest is read step by step.
 _COMMON_REQUEST = re.compile(r"([A-Z]++) ([!-~]++) SIP/2\.0")
 _HEAD_END = b"\r\n\r\n"
+# What a line begins with, up to the first blank, as nearly everybody writes it; the colon is proven by the look-up.
+_KEYS_OF_LINES = {f"{name}:": key for name, key in KEYS.items()}
 _FOLDED = re.compile(r"\r\n(?![ \t])")
 _VERSION = re.compile(r"SIP/\d+\.\d+", re.IGNORECASE | re.ASCII)
 
@@ -38,33 +40,36 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Res
     size = len(data)
     head, end, body = (data if size <= limits.message else _cut(data, limits.message)).partition(_HEAD_END)
     text = head.decode("utf-8", "surrogateescape")
-    start, *lines = text.split("\r\n")
-    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or (b"\0" in head and _has_bare_nul(head)):
+    # It splits at more than CRLF; that it did not is seen in 0.2 us, where counting CR and LF takes 0.7.
+    lines = text.splitlines()
+    if "\r\n".join(lines) != text or b"\0" in head or not lines:
         # What a framer cut off a stream holds CRLFCRLF: nothing can hide behind another end of the head there.
         if not end and (normal := _with_crlf(data)) is not None:
             return parse_message(normal, limits)
-        # Not even answered: an answer would have to repeat some of it.
-        raise RemoteProtocolError("the header section holds a lone CR, LF or NUL", layer=Layer.FRAMING)
+        lines = _strict_lines(text)
+    start = lines.pop(0)
     fault = ""
     try:
-        keys = [KEYS[line.partition(":")[0]] for line in lines if ":" in line]
+        keys = [_KEYS_OF_LINES[line.partition(" ")[0]] for line in lines]
     except KeyError:
-        keys = []
-    if len(keys) != len(lines):
         folded, *lines = _FOLDED.split(text)
         keys, lines, fault = _unusual(lines, limits)
         if folded != start:
             fault = "start line is folded"
-    message = _start_line(start, Headers().adopt(keys, lines))
-    if not end or size > limits.message or len(text) > limits.header or len(lines) > limits.headers:
+    headers = Headers((), keys, lines)
+    common = _COMMON_REQUEST.fullmatch(start)
+    message = _start_line(start, headers) if common is None else Request(common[1], common[2], headers)
+    if not end or size > limits.harmless or len(lines) > limits.headers:
         _check_size(message, lines, size, limits, closed=bool(end))
     if fault:
         raise _fault(message, fault)
-    _cut_body(message, body)
-    if len(message.body) > limits.body:
-        raise _fault(message, "body is too large", status=413, layer=Layer.FRAMING)
-    if len(start) > limits.uri and isinstance(message, Request) and len(message.uri) > limits.uri:
-        raise _fault(message, "Request-URI is too long", status=414, layer=Layer.START_LINE)
+    # What nearly every sender writes, looked for as a whole.
+    if keys.count("content-length") == 1 and f"Content-Length: {len(body)}" in lines:
+        message.body = body
+    else:
+        _cut_body(message, body)
+    if size > limits.harmless:
+        _check_parts(message, limits)
     return message
 
 
@@ -74,15 +79,21 @@ def _with_crlf(data: bytes) -> bytes | None:
     return None if b"\r" in head or not end else head.replace(b"\n", b"\r\n") + _HEAD_END + body
 
 
+def _strict_lines(text: str) -> list[str]:
+    """Split at CRLF alone; all else that some take for a line end is part of a value, or refused."""
+    lines = text.split("\r\n")
+    ends = len(lines) - 1
+    # Only a quoted-pair may hold a NUL (RFC 3261 section 25.1).
+    if text.count("\n") != ends or text.count("\r") != ends or text.count("\0") != text.count("\\\0"):
+        # Not even answered: an answer would have to repeat some of it.
+        raise RemoteProtocolError("the header section holds a lone CR, LF or NUL", layer=Layer.FRAMING)
+    return lines
+
+
 def _cut(data: bytes, size: int) -> bytes:
     """Return the start of a message that is too large, whole lines of it where its head is too large already."""
     start = data[:size]
     return start if _HEAD_END in start else start[: max(0, start.rfind(b"\r\n"))]
-
-
-def _has_bare_nul(head: bytes) -> bool:
-    # Only a quoted-pair may hold one (RFC 3261 section 25.1).
-    return head.count(b"\0") != head.count(b"\\\0")
 
 
 def _unusual(lines: list[str], limits: Limits) -> tuple[list[str], list[str], str]:
@@ -116,10 +127,14 @@ def _check_size(message: Message, lines: list[str], size: int, limits: Limits, *
         raise _fault(message, "header section has no end", layer=Layer.FRAMING)
 
 
+def _check_parts(message: Message, limits: Limits) -> None:
+    if len(message.body) > limits.body:
+        raise _fault(message, "body is too large", status=413, layer=Layer.FRAMING)
+    if isinstance(message, Request) and len(message.uri) > limits.uri:
+        raise _fault(message, "Request-URI is too long", status=414, layer=Layer.START_LINE)
+
+
 def _start_line(line: str, headers: Headers) -> Request | Response:
-    common = _COMMON_REQUEST.fullmatch(line)
-    if common is not None:
-        return Request(common[1], common[2], headers)
     if line.startswith("SIP/2.0 ") or line[:8].upper() == "SIP/2.0 ":
         return _status_line(line, headers)
     method, _, rest = line.partition(" ")

@@ -36,14 +36,21 @@ _SINGLE: Final[dict[str, Callable[[str], object]]] = {
 """Headers that stand once; of several the first counts, as it does for accessors."""
 
 
-def _same(text: str) -> str:
-    return text
+def _each(read: Callable[[str], object]) -> Callable[[str], tuple[object, ...]]:
+    """Return what reads one line of a list."""
+
+    def elements(text: str) -> tuple[object, ...]:
+        if "," in text:
+            return tuple([read(part) for part in split_values(text)])
+        return (read(text),) if text else ()
+
+    return elements
 
 
-_LISTS: Final[dict[str, Callable[[str], object]]] = {
-    "via": Via.parse,
-    **dict.fromkeys(("contact", "route", "record-route", "path", "service-route"), NameAddr.parse),
-    **dict.fromkeys(("allow", "supported", "require", "proxy-require", "unsupported", "allow-events"), _same),
+_LISTS: Final[dict[str, Callable[[str], tuple[object, ...]]]] = {
+    "via": _each(Via.parse),
+    **dict.fromkeys(("contact", "route", "record-route", "path", "service-route"), _each(NameAddr.parse)),
+    **dict.fromkeys(("allow", "supported", "require", "proxy-require", "unsupported", "allow-events"), split_values),
 }
 """Headers whose lines are one list (RFC 3261 section 7.3.1)."""
 
@@ -55,23 +62,21 @@ def read_all(message: Message) -> dict[str, object]:
     where it is malformed). Headers of which nothing more is known than their text are tuples of text, one a line.
     """
     values: dict[str, object] = {}
-    lists: dict[str, list[object]] = {}
+    lists: dict[str, tuple[object, ...]] = {}
+    several: dict[str, list[object]] = {}
     for key, text in message.headers.texts():
-        if key in _SINGLE:
+        single = _SINGLE.get(key)
+        if single is not None:
             if key not in values:
-                values[key] = _SINGLE[key](text)
+                values[key] = single(text)
             continue
-        element = _LISTS.get(key)
-        found = lists.setdefault(key, [])
-        if element is None:
-            found.append(text)
-        elif "," not in text:
-            if text:
-                found.append(element(text))
-        elif element is _same:
-            found += split_values(text)
+        read = _LISTS.get(key)
+        line = (text,) if read is None else read(text)
+        if key not in lists:
+            lists[key] = line
         else:
-            found += [element(part) for part in split_values(text)]
-    for key, found in lists.items():
+            several.setdefault(key, list(lists[key])).extend(line)
+    values.update(lists)
+    for key, found in several.items():
         values[key] = tuple(found)
     return values

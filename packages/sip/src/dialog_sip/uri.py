@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from dialog_sip.errors import RemoteProtocolError
-from dialog_sip.grammar import NO_PARAMS, Params, format_params, parse_host_port, parse_params, parse_uint
+from dialog_sip.grammar import NO_PARAMS, Params, format_params, parse_host_port, parse_params, parse_port
 from dialog_sip.limits import MAX_PARAMS, MAX_URI
 
 DEFAULT_PORTS = {"sip": 5060, "sips": 5061}
@@ -20,7 +20,7 @@ _NOT_IN_URI = re.compile(r"[\x00-\x20<>\"\x7f\ud800-\udfff]")
 _SIGNIFICANT_PARAMS = ("user", "ttl", "method", "maddr", "transport")
 # What nearly every URI looks like: no password, no headers, no IPv6. The rest is read step by step.
 _COMMON = re.compile(
-    r"(sips?):(?:([A-Za-z0-9\-_.!~*'()&=+$,;?/%]+)@)?([A-Za-z0-9\-._]+)(?::([0-9]{1,5}))?(?:;([!#-;=A-~]*))?"
+    r"(sips?):(?:([A-Za-z0-9\-_.!~*'()&=+$,;?/%]++)@)?([A-Za-z0-9\-._]++)(?::([0-9]{1,5}+))?(?:;([!#-;=A-~]*+))?"
 )
 _PARAM_NAME = re.compile(r"[A-Za-z0-9\-_.!~*'()\[\]/:&+$]+")
 # Past the __new__ that NamedTuple makes, which takes longer than the rest of a common value.
@@ -140,7 +140,7 @@ def _parse(text: str) -> SipUri:
     common = _COMMON.fullmatch(text) if len(text) <= MAX_URI else None
     if common is not None:
         scheme, user, host, port, params = common.groups()
-        number = None if port is None else _port(port)
+        number = None if port is None else parse_port(port)
         return _new(SipUri, (scheme, user, host, number, _params(params) if params else NO_PARAMS, "", None))
     return _parse_unusual(text)
 
@@ -184,11 +184,6 @@ def _parse_sip(scheme: str, rest: str) -> SipUri:
     hostport, _, params = tail.partition(";")
     host, port = parse_host_port(hostport)
     return SipUri(scheme, user, host, port, _params(params), headers, password)
-
-
-@lru_cache(maxsize=1024)
-def _port(text: str) -> int:
-    return parse_uint(text, 65535, "port")
 
 
 def _params(text: str) -> Params:

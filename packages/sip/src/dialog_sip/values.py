@@ -13,6 +13,7 @@ from dialog_sip.grammar import (
     format_params,
     is_token,
     parse_params,
+    parse_port,
     parse_uint,
     quote,
     readable,
@@ -34,9 +35,11 @@ _new = tuple.__new__
 
 _NOT_BARE = re.compile(r"[\s<>\",?]")
 _QUOTED_NAME = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-# What nearly every value looks like: no escapes in the name and no blanks round the URI.
-_COMMON_NAME_ADDR = re.compile(r'(?:"([^"\\]*)"[ \t]*|([^"<]*))<([^<>\s]+)>(;.*)?', re.DOTALL)
-_COMMON_VIA = re.compile(r"SIP/2\.0/([A-Z]+) ([A-Za-z0-9\-.]+)(?::([0-9]{1,5}))?(;.*)?", re.DOTALL)
+# What nearly every value looks like: no escapes in the name and no blanks round the URI. A parameter that is the only
+# one, such as a tag, is taken here: a call less, 0.6 us of 1.3.
+_ONE_PARAM = r'(?:;([a-z]++)=([^;"\s]++)|(;.*))?'
+_COMMON_NAME_ADDR = re.compile(rf'(?:"([^"\\]*+)"[ \t]*+|([^"<]*+))<([^<>\s]++)>{_ONE_PARAM}', re.DOTALL)
+_COMMON_VIA = re.compile(rf"SIP/2\.0/([A-Z]++) ([A-Za-z0-9\-.]++)(?::([0-9]{{1,5}}+))?{_ONE_PARAM}", re.DOTALL)
 _COMMON_CSEQ = re.compile(r"([0-9]{1,9}) ([A-Z]+)")
 _VIA = re.compile(
     r"SIP\s*/\s*2\.0\s*/\s*(?P<transport>[^\s/;]+)\s+"
@@ -65,11 +68,11 @@ class NameAddr(NamedTuple):
         """Read one value (not a list). The URI is read when :attr:`uri` is."""
         common = _COMMON_NAME_ADDR.fullmatch(text)
         if common is not None:
-            quoted, name, uri, params = common.groups()
-            name = name.strip() if quoted is None else quoted
+            quoted, name, uri, param, said, params = common.groups()
+            name = quoted or (name.strip() if name else "")
             if not name.isascii():
                 name = readable(name)
-            return _new(cls, (name, uri, parse_params(params) if params else NO_PARAMS))
+            return _new(cls, (name, uri, {param: said} if param else parse_params(params) if params else NO_PARAMS))
         if text.startswith('"'):
             return _parse_quoted(text)
         named, bracket, rest = text.partition("<")
@@ -150,9 +153,9 @@ class Via(NamedTuple):
         common = _COMMON_VIA.fullmatch(text)
         if common is None:
             return _unusual_via(text)
-        transport, host, port, params = common.groups()
-        number = None if port is None else parse_uint(port, 65535, "port")
-        return _new(cls, (transport, host, number, parse_params(params) if params else NO_PARAMS))
+        transport, host, port, param, said, params = common.groups()
+        known = {param: said} if param else parse_params(params) if params else NO_PARAMS
+        return _new(cls, (transport, host, None if port is None else parse_port(port), known))
 
     @property
     def sent_by(self) -> str:
@@ -253,6 +256,15 @@ def parse_call_id(text: str) -> str:
 
 def parse_seconds(text: str | None) -> int | None:
     """Read ``delta-seconds``; None where it is missing or malformed (RFC 3261 section 10.2.1.1)."""
-    if text is None or not text.isdigit() or not text.isascii():
+    return None if text is None else _short_seconds(text) if len(text) <= _SHORT else _seconds(text)
+
+
+def _seconds(text: str) -> int | None:
+    if not text.isdigit() or not text.isascii():
         return None
     return min(int(text[:12]), 2**32 - 1)
+
+
+# The same few come again and again, in Max-Forwards, Expires and Content-Length: 0.1 us for 0.3.
+_SHORT = 4
+_short_seconds = lru_cache(maxsize=512)(_seconds)

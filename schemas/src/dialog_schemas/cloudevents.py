@@ -45,19 +45,22 @@ class Envelope:
 def encode(envelope: Envelope) -> tuple[bytes, Headers]:
     """Return value and headers of the record."""
     headers = [
-        _SPEC_VERSION,
+        *common_headers(type(envelope.event), envelope.source, envelope.time),
         ("ce_id", envelope.id.encode()),
-        ("ce_source", envelope.source.encode()),
-        ("ce_type", envelope.event.type().encode()),
-        _CONTENT_TYPE,
     ]
     if envelope.subject is not None:
         headers.append(("ce_subject", envelope.subject.encode()))
-    if envelope.time is not None:
-        headers.append(("ce_time", envelope.time.isoformat().replace("+00:00", "Z").encode()))
     if envelope.trace is not None:
         headers.append(("ce_traceparent", envelope.trace.encode()))
     return envelope.event.model_dump_json(by_alias=True, exclude_none=True).encode(), tuple(headers)
+
+
+def common_headers(kind: type[Event], source: str, time: datetime | None) -> Headers:
+    """Return the headers that are the same for all events of one kind, source and time."""
+    headers = [_SPEC_VERSION, ("ce_source", source.encode()), ("ce_type", kind.type().encode()), _CONTENT_TYPE]
+    if time is not None:
+        headers.append(("ce_time", time.isoformat().replace("+00:00", "Z").encode()))
+    return tuple(headers)
 
 
 def decode(value: bytes | None, headers: Headers) -> Envelope:

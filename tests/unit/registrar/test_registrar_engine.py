@@ -17,7 +17,7 @@ from dialog_registrar.model.engine import Engine
 from dialog_registrar.model.entry import Entry
 from dialog_registrar.model.mapping import Mapping, Server
 from dialog_registrar.model.pacing import OVERDUE, PROBE_EVERY, Pacer
-from dialog_registrar.model.status import CSEQ_RESERVE, Moment, fingerprint, status_of
+from dialog_registrar.model.status import CSEQ_RESERVE, Moment, fingerprint, status_fields
 from dialog_registrar.ports import Failure
 from dialog_schemas.mappings import Transport
 from dialog_schemas.registrations import RegistrationState, RegistrationStatus
@@ -25,6 +25,7 @@ from dialog_sip import Request, Response
 from dialog_sip.digest import Algorithm, Credentials, digest_response
 from dialog_sip.registration import Register, RegistrationSettings
 from pydantic import SecretStr
+from pydantic_core import to_json
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PBX = Server(Transport.UDP, "pbx.example", 5060)
@@ -36,6 +37,11 @@ def row(user: str = "alice", *, revision: str = "1", registers: bool = True, ser
         f"{user}@{server.host}", user, server.host, server, registers=registers, can_call=True, can_be_called=True,
         revision=revision,
     )  # fmt: skip
+
+
+def status_of(entry: Entry, instance: str, moment: Moment) -> RegistrationStatus:
+    """Write a status and read it."""
+    return RegistrationStatus.model_validate_json(to_json(status_fields(entry, instance, moment), exclude_none=True))
 
 
 class Pbx:
@@ -196,6 +202,16 @@ def test_a_row_becomes_a_registration() -> None:
     assert status.expires_at == START + timedelta(seconds=1060)
     assert [request.cseq.number for _, request in rig.pbx.requests] == [1, 2]
     assert status.cseq == 2 + CSEQ_RESERVE
+
+
+def test_a_phrase_that_is_not_utf_8_is_told_readably() -> None:
+    rig = Rig(Pbx())
+    rig.pbx.answer = lambda request: Response(403, "Forb\udce9", request.headers)
+    rig.engine.upsert(row(), 0)
+    rig.run(1)
+    status = rig.status()
+    assert (status.last_code, status.last_phrase) == (403, "Forb\N{REPLACEMENT CHARACTER}")
+    assert "Forb\N{REPLACEMENT CHARACTER}" in status.reason
 
 
 def test_no_challenge_is_answered_and_nothing_sent_again_for_what_may_be_another_registrars() -> None:

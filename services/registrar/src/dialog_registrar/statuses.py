@@ -14,15 +14,16 @@ from itertools import islice
 
 import structlog
 from dialog_runtime.bus.errors import PartitionLostError
-from dialog_runtime.bus.message import Message, tombstone_message
+from dialog_runtime.bus.message import Message, Stamp, tombstone_message
 from dialog_runtime.bus.ports import Ownership
 from dialog_runtime.bus.publisher import Publisher
 from dialog_schemas.registrations import RegistrationState, RegistrationStatus
 from dialog_schemas.topics import REGISTRATIONS
+from pydantic_core import to_json
 
 from dialog_registrar.model.engine import Engine
 from dialog_registrar.model.entry import Entry
-from dialog_registrar.model.status import Moment, fingerprint, status_of
+from dialog_registrar.model.status import Fields, Moment, fingerprint, status_fields
 
 log = structlog.get_logger(__name__)
 
@@ -123,31 +124,32 @@ class StatusPublisher:
         future.add_done_callback(lambda done: self._committed(partition, done))
 
     def _messages(self, partition: int) -> list[Message]:
-        moment = self._engine.moment()
+        moment, stamp = self._engine.moment(), self._publisher.stamp(REGISTRATIONS, RegistrationStatus)
         changed = _take(self._news.changed, partition, AT_A_TIME)
         renewed = _take(self._news.unhurried, partition, AT_A_TIME - len(changed))
-        made = [self._message(aor, entry, moment) for aor, entry in changed]
-        made += [self._renewal(aor, entry, moment) for aor, entry in renewed]
+        made = [self._message(aor, entry, moment, stamp) for aor, entry in changed]
+        made += [self._renewal(aor, entry, moment, stamp) for aor, entry in renewed]
         return [message for message in made if message is not None]
 
-    def _message(self, aor: str, entry: Entry | None, moment: Moment) -> Message | None:
+    def _message(self, aor: str, entry: Entry | None, moment: Moment, stamp: Stamp) -> Message | None:
         if entry is None:
             return tombstone_message(REGISTRATIONS, aor)
         current = hash(fingerprint(entry, moment.now))
         if entry.published == current:
             return None
         entry.published = current
-        status = status_of(entry, self._engine.instance, moment)
-        _log_status(status)
-        if status.state is RegistrationState.REGISTERED and not status.reason:
-            entry.told = status.contact
-        return self._publisher.message(REGISTRATIONS, aor, status)
+        status = status_fields(entry, self._engine.instance, moment)
+        if status["state"] in _WORRIES:
+            _log_worry(status)
+        if status["state"] is RegistrationState.REGISTERED and not status["reason"] and entry.registration is not None:
+            entry.told = entry.registration.contact
+        return stamp.message(aor, to_json(status, exclude_none=True))
 
-    def _renewal(self, aor: str, entry: Entry | None, moment: Moment) -> Message | None:
+    def _renewal(self, aor: str, entry: Entry | None, moment: Moment, stamp: Stamp) -> Message | None:
         if entry is None or entry.told is None:
-            return self._message(aor, entry, moment)
+            return self._message(aor, entry, moment, stamp)
         entry.published = None
-        return self._publisher.message(REGISTRATIONS, aor, status_of(entry, self._engine.instance, moment))
+        return stamp.message(aor, to_json(status_fields(entry, self._engine.instance, moment), exclude_none=True))
 
     def _committed(self, partition: int, future: asyncio.Future[bool]) -> None:
         if self._under_way.get(partition) is future:
@@ -169,6 +171,6 @@ def _take(waiting: dict[int, dict[str, Entry | None]], partition: int, limit: in
     return taken
 
 
-def _log_status(status: RegistrationStatus) -> None:
-    tell = log.warning if status.state in _WORRIES else log.debug
-    tell("registration", aor=status.aor, state=status.state.value, reason=status.reason, code=status.last_code)
+def _log_worry(status: Fields) -> None:
+    code = status.get("last_code")
+    log.warning("registration", aor=status["aor"], state=status["state"], reason=status["reason"], code=code)

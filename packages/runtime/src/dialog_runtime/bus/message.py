@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from uuid import uuid4
 
-from dialog_schemas.cloudevents import Envelope, encode
+from dialog_schemas.cloudevents import Envelope, common_headers, encode
 from dialog_schemas.event import Event
 from dialog_schemas.relay import Headers, Relay
 from dialog_schemas.topics import DEAD_LETTERS, Topic, inbox
@@ -51,6 +52,25 @@ def event_message(
         Envelope(id=event_id or uuid4().hex, source=source, subject=key, time=at, event=event, trace=trace)
     )
     return Message(topic.name, key, value, headers)
+
+
+class Stamp:
+    """Wraps events of one kind that are made at one moment, hundreds of them: what they share is written once.
+
+    Their values are written by who makes them, as JSON that the kind's model reads.
+    """
+
+    __slots__ = ("_headers", "_ids", "_topic")
+
+    def __init__(self, topic: Topic, kind: type[Event], *, source: str, at: datetime) -> None:
+        self._topic = topic.name
+        self._headers = common_headers(kind, source, at)
+        self._ids = map(f"{uuid4().hex}-{{}}".format, count())
+
+    def message(self, key: str, value: bytes) -> Message:
+        """Return ``value`` as a record, with an id of its own."""
+        headers = (*self._headers, ("ce_id", next(self._ids).encode()), ("ce_subject", key.encode()))
+        return Message(self._topic, key, value, headers)
 
 
 def relay_message(to: Topic | str, relay: Relay, key: str | None = None) -> Message:

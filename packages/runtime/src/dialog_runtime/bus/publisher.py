@@ -13,6 +13,7 @@ from dialog_schemas.topics import Topic
 from dialog_runtime.bus.errors import BusTimeoutError
 from dialog_runtime.bus.message import (
     Message,
+    Stamp,
     dead_letter_message,
     event_message,
     forwarded_message,
@@ -58,6 +59,10 @@ class Publisher:
         """Return ``event`` as a record, for :meth:`Ownership.commit <dialog_runtime.bus.ports.Ownership.commit>`."""
         now = self._clock.utcnow()
         return event_message(topic, key, event, source=self._source, at=now, event_id=event_id, trace=trace)
+
+    def stamp(self, topic: Topic, kind: type[Event]) -> Stamp:
+        """Return what makes records of many events of one kind that are written now."""
+        return Stamp(topic, kind, source=self._source, at=self._clock.utcnow())
 
     def send(
         self, topic: Topic, key: str, event: Event, *, event_id: str | None = None, trace: str | None = None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 
 from dialog_sip.errors import LocalProtocolError
+from dialog_sip.grammar import readable
 from dialog_sip.message import Request, Response
 from dialog_sip.registration import answer, timing
 from dialog_sip.registration.binding import Binding
@@ -185,7 +186,7 @@ class Registration:
     def receive(self, response: Response, now: float, jitter: float) -> None:
         """Take the final answer to the REGISTER on its way."""
         # One string for all registrations that heard the same.
-        self.last_code, self.last_phrase = response.code, sys.intern(response.phrase)
+        self.last_code, self.last_phrase = response.code, sys.intern(readable(response.phrase))
         event, self.reason = self._judge(response, now, jitter)
         self._apply(event, now, jitter)
 
@@ -197,7 +198,7 @@ class Registration:
     def _judge(self, response: Response, now: float, jitter: float) -> tuple[RegistrationEvent, str]:
         if response.is_success:
             return self._judge_success(response)
-        said = f"the PBX answered {response.code} {response.phrase}"
+        said = f"the PBX answered {response.code} {self.last_phrase}"
         if response.code == 423 and (minimum := self._acceptable_minimum(response)):
             self._expires, self._minimum_until = minimum, now + self._settings.remember_minimum
             return RegistrationEvent.ADJUSTED, f"the PBX wants at least {minimum} seconds"

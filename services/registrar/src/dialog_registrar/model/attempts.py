@@ -143,7 +143,7 @@ class Attempts:
             if entry.digest is not None:
                 entry.digest.note_success(response)
         elif registration.timer is not None:
-            registration.reason = words.refused(entry.mapping, response.code, response.phrase)
+            registration.reason = words.refused(entry.mapping, response.code, registration.last_phrase)
         self._engine.follow(entry)
 
     def _hold_back(self, attempt: Attempt, now: float) -> None:

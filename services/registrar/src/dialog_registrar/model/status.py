@@ -22,7 +22,6 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from dialog_schemas.registrations import RegistrationState as Published
-from dialog_schemas.registrations import RegistrationStatus
 from dialog_sip.registration import Registration, RegistrationState
 
 from dialog_registrar.model.entry import Entry
@@ -39,6 +38,11 @@ _LEAVING = frozenset(
         RegistrationState.DEPARTING,
     }
 )
+
+
+_WAITING = frozenset({RegistrationState.RETRYING, RegistrationState.REJECTED, RegistrationState.DEPARTING})
+_LEFT = {"contact", "granted_expires", "registered_at", "expires_at", "call_id", "cseq"}
+"""What the owner before us said that the next one may have to go on with instead of us."""
 
 
 class Moment(NamedTuple):
@@ -75,57 +79,45 @@ def published_state(entry: Entry, now: float) -> Published:
     return Published.RETRYING if failed else Published.REGISTERING
 
 
-def status_of(entry: Entry, instance: str, moment: Moment) -> RegistrationStatus:
-    """Return the whole status of a mapping."""
-    registration = entry.registration
-    if registration is None:
-        return _without_registration(entry, instance, moment)
+Fields = dict[str, object]
+"""What a :class:`RegistrationStatus` says, by the names of its fields; one that is None or missing is not there."""
+
+
+def status_fields(entry: Entry, instance: str, moment: Moment) -> Fields:
+    """Return the whole status of a mapping, to be written as it is: each refresh of each mapping makes one."""
+    fields: Fields = {
+        "aor": entry.aor,
+        "state": published_state(entry, moment.now),
+        "reason": _reason(entry),
+        "mapping_revision": entry.mapping.revision,
+        "owner": instance,
+    }
+    if entry.registration is not None:
+        _tell_registration(fields, entry.registration, moment)
+    elif entry.predecessor is not None:
+        fields |= entry.predecessor.model_dump(include=_LEFT)
+    return fields
+
+
+def _tell_registration(fields: Fields, registration: Registration, moment: Moment) -> None:
+    fields["contact"] = registration.contact
     binding = registration.binding
-    return RegistrationStatus(
-        aor=entry.aor,
-        state=published_state(entry, moment.now),
-        reason=_reason(entry),
-        mapping_revision=entry.mapping.revision,
-        owner=instance,
-        contact=registration.contact,
-        granted_expires=binding.granted if binding else None,
-        registered_at=moment.at(binding.registered_at) if binding else None,
-        expires_at=moment.at(binding.expires_at) if binding else None,
-        next_attempt_at=_next_attempt(registration, moment),
-        last_code=registration.last_code,
-        last_phrase=registration.last_phrase or None,
-        call_id=registration.call_id,
-        cseq=registration.cseq + CSEQ_RESERVE,
-    )
-
-
-def _without_registration(entry: Entry, instance: str, moment: Moment) -> RegistrationStatus:
-    """Keep what the owner before us left: the next one may have to continue it instead of us."""
-    old = entry.predecessor
-    return RegistrationStatus(
-        aor=entry.aor,
-        state=published_state(entry, moment.now),
-        reason=_reason(entry),
-        mapping_revision=entry.mapping.revision,
-        owner=instance,
-        contact=old.contact if old else None,
-        granted_expires=old.granted_expires if old else None,
-        registered_at=old.registered_at if old else None,
-        expires_at=old.expires_at if old else None,
-        call_id=old.call_id if old else None,
-        cseq=old.cseq if old else 0,
-    )
+    if binding is not None:
+        fields["granted_expires"] = binding.granted
+        fields["registered_at"] = moment.at(binding.registered_at)
+        fields["expires_at"] = moment.at(binding.expires_at)
+    if registration.state in _WAITING:
+        fields["next_attempt_at"] = moment.at(registration.timer)
+    fields["last_code"] = registration.last_code
+    fields["last_phrase"] = registration.last_phrase or None
+    fields["call_id"] = registration.call_id
+    fields["cseq"] = registration.cseq + CSEQ_RESERVE
 
 
 def _reason(entry: Entry) -> str:
     if entry.rejected or entry.holdup:
         return entry.rejected or entry.holdup
     return "" if entry.registration is None else entry.registration.reason
-
-
-def _next_attempt(registration: Registration, moment: Moment) -> datetime | None:
-    waits = registration.state in {RegistrationState.RETRYING, RegistrationState.REJECTED, RegistrationState.DEPARTING}
-    return moment.at(registration.timer) if waits else None
 
 
 Fingerprint = tuple[object, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from dialog_registrar.model.expiring import Expiring
 from dialog_registrar.model.pacing import OVERDUE, PROBE_EVERY, SLOW_START, WINDOW, Outcome, Pacer
 from dialog_registrar.model.timers import Timers
@@ -149,3 +150,21 @@ def test_the_expiring_table_forgets_by_age_and_by_number() -> None:
     assert list(table.expired(15.5)) == [("a", 1)]
     assert table.get("c", 17.0) is None
     assert len(table) == 1
+
+
+@pytest.mark.parametrize(("users", "within", "most"), [(200, 3.0, 130), (3000, 5.0, 1000), (10_000, 12.0, 1250)])
+def test_after_a_silence_those_that_wait_go_one_by_one_and_quickly_if_they_are_many(
+    users: int, within: float, most: int
+) -> None:
+    pacer: Pacer[str, str] = Pacer()
+    asked(pacer, "a", users)
+    assert list(pacer.take(0.0))
+    now, times = OVERDUE, list[float]()
+    while pacer.waiting and now < 60:
+        for key in pacer.take(now):
+            pacer.done(key, Outcome.ANSWERED, now)
+            times.append(now)
+        now += 0.05
+    assert len(times) == users - WINDOW
+    assert times[-1] - times[0] < within
+    assert max(sum(1 for time in times if start <= time < start + 1) for start in set(times)) < most

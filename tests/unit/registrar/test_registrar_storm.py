@@ -229,3 +229,21 @@ def test_an_outage_ends_with_a_registration_each_and_no_herd() -> None:
     storm.run(15)
     assert storm.pbx.bound(storm.now) == USERS
     assert storm.pbx.counts.registers <= 2 * USERS * 1.025
+    assert storm.pbx.counts.accepted_rate.peak_1s < USERS * 0.7
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_an_outage_in_which_all_bindings_lapsed_ends_without_a_herd(connected: bool) -> None:
+    storm = Storm()
+    storm.run(60)
+    storm.pbx.faults = Faults(away=True)
+    storm.run(120)
+    storm.pbx.forget(storm.now)
+    storm.pbx.faults = Faults()
+    storm.pbx.reset()
+    if connected:
+        storm.engine.flow_down(PBX)
+        storm.flow_up()
+    storm.run(15)
+    assert storm.pbx.bound(storm.now) == USERS
+    assert storm.pbx.counts.accepted_rate.peak_1s < USERS * 0.7

@@ -39,7 +39,7 @@ READ_AGAIN = 30.0
 PATIENCE = 10.0
 """Seconds that a REGISTER waits for its turn before the status says why."""
 HELD_UP = 1.0
-"""Seconds after which a REGISTER that may not be sent now is tried again."""
+"""Seconds after which a REGISTER that may not be sent now is tried again, up to four times that."""
 RESTART_WITHIN = 4.0
 """Seconds of silence in which a PBX may have been started anew."""
 
@@ -172,7 +172,7 @@ class Engine:
     def flow_up(self, server: Server, address: str) -> None:
         """Take a new flow; ``address`` is ours, ``host:port`` with parameters, as Contacts have it."""
         again = self.flows.up(server, address)
-        self.pacer.reopen(server)
+        self.pacer.reopen(server, self.now())
         for entry, delay in self._spread(self.holdings.on(server)):
             self.settle(entry, delay)
             if again:
@@ -269,7 +269,7 @@ class Engine:
     def put_off(self, entry: Entry) -> None:
         """Let an entry that may not send now ask again later."""
         entry.asked = False
-        self._timers.set(entry, self.now() + HELD_UP * (1 + self._rng.random()))
+        self._timers.set(entry, self.now() + HELD_UP * (1 + 3 * self._rng.random()))
 
     def now(self) -> float:
         """Return the time of the clock that everything here runs by."""

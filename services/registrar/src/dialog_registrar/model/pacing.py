@@ -10,8 +10,9 @@ refused it. A silent server keeps nobody else's place (what is overdue does not 
 each :data:`PROBE_EVERY` seconds, whoever has most to lose. The first answer ends the silence, and the window opens by
 one with each answer, which doubles it each round trip. What is overdue at a silent server is *stuck*: it is not sent
 again, though its answer would still be taken, and when the silence ends it is tried anew. So an outage costs a
-handful of REGISTERs however many mappings the server has, and its end brings no herd. 503 with Retry-After closes a
-server for that long (RFC 3261 section 21.5.4).
+handful of REGISTERs however many mappings the server has, and its end brings no herd. For a while then, those that
+wait are let go over as long as it takes to bind so many anew (:func:`~dialog_sip.registration.timing.repair_period`),
+however fast the server answers. 503 with Retry-After closes a server for that long (RFC 3261 section 21.5.4).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Generic, TypeVar
 
+from dialog_sip.registration.timing import repair_period
+
 from dialog_registrar.model.timers import Timers
 
 WINDOW = 128
@@ -33,6 +36,10 @@ OVERDUE = 2.0
 """Seconds without an answer after which a request no longer counts as in flight (four times T1)."""
 PROBE_EVERY = 4.0
 """Seconds between requests to a silent server (T2: what retransmissions come down to)."""
+RECOVERY = 30.0
+"""Seconds after a silence in which those that wait are let go one by one."""
+_AT_ONCE = 0.1
+"""Seconds of that rate that may go together: who lets them go looks now and then."""
 
 S = TypeVar("S", bound=Hashable)
 K = TypeVar("K", bound=Hashable)
@@ -60,6 +67,11 @@ class _Server(Generic[S, K]):
     heard_at: float = _ALWAYS
     silent_since: float | None = None
     opens_at: float = _ALWAYS
+    recovered_at: float = _ALWAYS
+    herd: int = 0
+    """The most that waited at a time since then."""
+    next_at: float = _ALWAYS
+    """When the next of them may go."""
 
 
 @dataclass(slots=True)
@@ -123,11 +135,11 @@ class Pacer(Generic[S, K]):
         found = self._server(server)
         found.opens_at = max(found.opens_at, until)
 
-    def reopen(self, server: S) -> None:
+    def reopen(self, server: S, now: float) -> None:
         """End a silence for a reason of its own, such as a new connection; the window still opens slowly."""
         found = self._servers.get(server)
         if found is not None and found.silent_since is not None:
-            found.silent_since, found.opens_at = None, _ALWAYS
+            self._recover(found, now)
             self._opening.cancel(server)
             if found.waiting:
                 self._ready[server] = None
@@ -189,8 +201,9 @@ class Pacer(Generic[S, K]):
     def _take_from(self, server: _Server[S, K], now: float) -> Iterator[K]:
         """Let go what fits. A server stays *ready* while it may let more go than there was a place or a taker for."""
         while self._live(server):
-            if now < server.opens_at:
-                self._opening.set(server.name, server.opens_at)
+            opens_at = max(server.opens_at, server.next_at)
+            if now < opens_at:
+                self._opening.set(server.name, opens_at)
                 break
             if server.silent_since is None and server.in_flight >= server.window:
                 break
@@ -214,7 +227,14 @@ class Pacer(Generic[S, K]):
         server.in_flight += 1
         if server.silent_since is not None:
             server.opens_at = now + PROBE_EVERY
+        elif now - server.recovered_at < RECOVERY:
+            server.herd = max(server.herd, len(server.waiting) + 1)
+            server.next_at = max(server.next_at, now - _AT_ONCE) + repair_period(server.herd) / server.herd
         return key
+
+    def _recover(self, server: _Server[S, K], now: float) -> None:
+        server.silent_since, server.opens_at = None, _ALWAYS
+        server.recovered_at, server.herd, server.next_at = now, 0, _ALWAYS
 
     def _notice_overdue(self, now: float) -> None:
         while self._flights and (self._flights[0].answered or self._flights[0].sent + OVERDUE <= now):
@@ -247,7 +267,7 @@ class Pacer(Generic[S, K]):
             return False
         ended = server.silent_since is not None
         if ended:
-            server.silent_since, server.opens_at = None, _ALWAYS
+            self._recover(server, now)
         server.heard_at = now
         server.window = min(server.window + 1, self._per_server)
         return ended

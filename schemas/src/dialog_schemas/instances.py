@@ -36,6 +36,8 @@ class Heartbeat(Event):
     draining: bool = False
     http: str | None = None
     """``host:port`` of its health and metrics pages."""
+    incarnation: str = ""
+    """Names the process. Another one under the same id has another: what the one before it had in hand is lost."""
 
 
 class CallDirection(StrEnum):

@@ -48,6 +48,8 @@ class Relay:
     """The registrar's flow, for traces."""
     local: bool = False
     """True for a response that the registrar made itself, such as 408 after Timer B or 503 after a transport error."""
+    incarnation: str = ""
+    """Names the process of a registrar that sends, as its heartbeats do."""
 
     def headers(self) -> Headers:
         """Return the record headers that :meth:`decode` reads."""
@@ -63,6 +65,8 @@ class Relay:
             pairs.append(("sip_flow", self.flow))
         if self.local:
             pairs.append(("sip_local", "1"))
+        if self.incarnation:
+            pairs.append(("sip_incarnation", self.incarnation))
         return tuple((name, value.encode()) for name, value in pairs)
 
     @classmethod
@@ -79,6 +83,7 @@ class Relay:
                 sender=fields["sip_sender"],
                 flow=fields.get("sip_flow"),
                 local=fields.get("sip_local") == "1",
+                incarnation=fields.get("sip_incarnation", ""),
             )
         except KeyError as error:
             raise MalformedRelayError(f"header {error.args[0]} is missing") from error

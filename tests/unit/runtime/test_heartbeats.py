@@ -20,6 +20,7 @@ def part(broker: MemoryBroker, clock: ManualClock) -> HeartbeatPart:
         instance="b1",
         version="1.2",
         http="127.0.0.1:8080",
+        incarnation="first",
         load=lambda: Load(3, 200),
         draining=lambda: True,
     )
@@ -34,6 +35,7 @@ async def test_a_heartbeat_and_a_goodbye() -> None:
     await asyncio.wait_for(first.wait(), 5)
     event = broker.last(INSTANCES)["b1"].envelope().event
     assert (event.load, event.capacity, event.draining, event.http) == (3, 200, True, "127.0.0.1:8080")
+    assert event.incarnation == "first"
     assert heartbeat.kafka().ok
     heartbeat.stop()
     await asyncio.wait_for(running, 5)

@@ -44,6 +44,7 @@ class HeartbeatPart:
         instance: str,
         version: str,
         http: str | None,
+        incarnation: str,
         load: Callable[[], Load],
         draining: Callable[[], bool],
     ) -> None:
@@ -53,6 +54,7 @@ class HeartbeatPart:
         self._instance = instance
         self._version = version
         self._http = http
+        self._incarnation = incarnation
         self._load = load
         self._draining = draining
         self._stopping = asyncio.Event()
@@ -91,6 +93,7 @@ class HeartbeatPart:
             capacity=load.capacity,
             draining=self._draining(),
             http=self._http,
+            incarnation=self._incarnation,
         )
         try:
             # One at a time: an outage must not pile heartbeats up.

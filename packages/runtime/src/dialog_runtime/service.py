@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -71,6 +72,8 @@ class Service:
     """Seconds that the drain hooks have."""
     drain: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Run one after another when the service is told to stop, before its parts are."""
+    incarnation: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Names this process among all that had or will have the same ``instance``."""
 
 
 Build = Callable[[Service], Awaitable[None]]
@@ -221,6 +224,7 @@ async def _assemble(service: Service, build: Build, http: str) -> None:
         instance=service.instance,
         version=_version(service.name),
         http=http,
+        incarnation=service.incarnation,
         load=lambda: service.load(),  # noqa: PLW0108  build may replace it
         draining=lambda: service.health.draining,
     )

@@ -40,7 +40,10 @@ async def wire(service: Service, media: MediaEngine) -> Desk:
     liveness = Liveness(service.instance)
     mappings, registrars = MappingsView(bus), RegistrarsView(bus)
     switchboard = Switchboard(
-        service.instance, registrars, lambda instance: liveness.is_dead(instance, clock.monotonic())
+        service.instance,
+        registrars,
+        lambda instance: liveness.is_dead(instance, clock.monotonic()),
+        liveness.incarnation_of,
     )
     directory = Directory(switchboard.moved)
     meters = Meters(service.metrics, lambda: len(switchboard))

@@ -9,6 +9,7 @@ from random import Random
 from dialog_runtime.clock import Clock
 from dialog_schemas.cloudevents import Envelope
 from dialog_schemas.instances import Heartbeat
+from dialog_schemas.relay import Relay
 
 from dialog_bridge.directory import Directory
 from dialog_bridge.meters import Meters
@@ -54,6 +55,11 @@ class Desk:
     def remember(self, envelope: Envelope) -> None:
         """Remember that an event had its effect."""
         self.seen.put((envelope.source, envelope.id), None)
+
+    def heard(self, relay: Relay) -> None:
+        """Take note of a SIP message that came, and of the process that sent it."""
+        self.meters.heard(relay)
+        self.liveness.spoke(relay.sender, relay.incarnation)
 
     def is_dead(self, instance: str) -> bool:
         """Tell whether an instance is gone."""

@@ -128,7 +128,7 @@ async def inbox(desk: Desk, record: Record) -> None:
 
 async def sip_message(desk: Desk, relay: Relay) -> None:
     """Give a SIP message to its call."""
-    desk.meters.heard(relay)
+    desk.heard(relay)
     runner = desk.switchboard.get(relay.call) or desk.switchboard.by_transaction(relay.transaction)
     if runner is not None:
         await _hear(runner, relay)
@@ -144,7 +144,7 @@ async def sip_message(desk: Desk, relay: Relay) -> None:
 async def sip_request(desk: Desk, record: Record) -> None:
     """Handle a request outside any known SIP dialog as the owner of its partition."""
     relay = record.relay()
-    desk.meters.heard(relay)
+    desk.heard(relay)
     request = _request(relay)
     if request is None:
         return

@@ -54,6 +54,7 @@ def incoming(desk: Desk, invite: Request, relay: Relay) -> CallRunner | policy.R
     names = _names(desk, call_id, mapping)
     leg = SipLeg.incoming(names, invite, relay, token=desk.token(), ignore_contact=desk.ignore_contact)
     runner = _runner(desk, _identity(desk, call_id, CallDirection.INCOMING, mapping), leg, None)
+    runner.incarnation = relay.incarnation
     runner.feed(RequestInput(Kind.INVITE, relay.transaction, sdp=bodies.sdp_of(invite), caller=caller))
     return runner
 

@@ -68,6 +68,8 @@ class CallRunner:
         self.call = call
         self.leg = leg
         self.epoch = epoch
+        self.incarnation = ""
+        """Which process of the registrar has the call's transactions; empty while that is not known."""
         self.orphaned = False
         """The call knows that its registrar is dead; no other has the mapping yet."""
 
@@ -97,6 +99,8 @@ class CallRunner:
 
     def hear(self, relay: Relay) -> None:
         """Give the call a SIP message."""
+        if relay.sender == self.leg.registrar and relay.incarnation:
+            self.incarnation = relay.incarnation
         try:
             heard = self.leg.hear(relay)
         except RemoteProtocolError as error:
@@ -157,8 +161,8 @@ class CallRunner:
             # The phase's deadline, or the mapping's next registrar, brings the call on.
             log.warning("no registrar has the mapping", call_id=call.identity.call_id, aor=call.identity.aor)
             return
-        if relay.kind is not RelayKind.RESPONSE:
-            self.leg.registrar = to
+        if relay.kind is not RelayKind.RESPONSE and to != self.leg.registrar:
+            self.leg.registrar, self.incarnation = to, ""
         self._track(self._outside.outbox.relay(to, relay))
         self._outside.watcher.sent(call, relay)
 

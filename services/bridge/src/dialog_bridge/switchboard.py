@@ -27,12 +27,19 @@ END_WITHIN = 5.0
 
 
 class Switchboard:
-    """Holds the calls; a part of the service. ``is_dead`` tells of registrars."""
+    """Holds the calls; a part of the service. ``is_dead`` and ``incarnation_of`` tell of registrars."""
 
-    def __init__(self, instance: str, registrars: Registrars, is_dead: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        instance: str,
+        registrars: Registrars,
+        is_dead: Callable[[str], bool],
+        incarnation_of: Callable[[str], str],
+    ) -> None:
         self._instance = instance
         self._registrars = registrars
         self._is_dead = is_dead
+        self._incarnation_of = incarnation_of
         self._runners: dict[str, CallRunner] = {}
         self._by_sip_call_id: dict[str, str] = {}
         self._by_transaction: dict[str, str] = {}
@@ -142,13 +149,19 @@ class Switchboard:
             log.warning("calls did not end in time", calls=len(self._runners))
 
     def _look_after(self, runner: CallRunner) -> None:
+        """Tell a call whose registrar died, or was started anew and forgot it, and who has its mapping then."""
         registrar = runner.leg.registrar
-        if registrar is None or not self._is_dead(registrar):
+        if registrar is None:
             return
-        if not runner.orphaned:
-            runner.orphaned = True
-            runner.feed(Signal(Kind.REGISTRAR_LOST))
+        known = runner.incarnation = runner.incarnation or self._incarnation_of(registrar)
+        if self._incarnation_of(registrar) == known and not self._is_dead(registrar):
+            return
         new = self._registrars.holder_of(runner.call.identity.aor)
-        if new is not None and new != registrar and not self._is_dead(new):
-            runner.orphaned, runner.leg.registrar = False, new
-            runner.feed(Signal(Kind.REGISTRAR_MOVED))
+        if new is None or self._is_dead(new) or (new, self._incarnation_of(new)) == (registrar, known):
+            if not runner.orphaned:
+                runner.orphaned = True
+                runner.feed(Signal(Kind.REGISTRAR_LOST))
+            return
+        log.info("call goes on at another registrar", call_id=runner.call.identity.call_id, old=registrar, new=new)
+        runner.orphaned, runner.leg.registrar, runner.incarnation = False, new, self._incarnation_of(new)
+        runner.feed(Signal(Kind.REGISTRAR_MOVED))

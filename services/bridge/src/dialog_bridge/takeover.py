@@ -55,6 +55,7 @@ class Takeover:
 
     async def look(self) -> None:
         """Adopt every call that falls to us."""
+        self._desk.liveness.forget(self._desk.clock.monotonic())
         for entry in self._desk.directory.entries():
             if self._falls_to_us(entry):
                 await self._adopt(entry)

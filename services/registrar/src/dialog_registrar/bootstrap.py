@@ -67,7 +67,7 @@ async def build(service: Service) -> None:
         service.instance,
         _user_agent(),
         flows,
-        KafkaBridges(service.bus.publisher),
+        KafkaBridges(service.bus.publisher, service.incarnation),
         engine,
         routes,
         meters,

@@ -13,9 +13,9 @@ from dialog_bridge.model.inputs import Kind
 
 @dataclass(frozen=True, slots=True)
 class SendInvite:
-    """Send the first INVITE, with our offer."""
+    """Send the first INVITE, with our offer; None: the same again."""
 
-    sdp: bytes
+    sdp: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,12 +193,13 @@ class SipLeg:
 
     # Sending.
 
-    def _send_invite(self, sdp: bytes) -> tuple[Parcel, ...]:
+    def _send_invite(self, sdp: bytes | None) -> tuple[Parcel, ...]:
         invite = self._invite
         if invite is None:
             return ()
-        invite.body = sdp
-        invite.headers.set("Content-Type", SDP)
+        if sdp is not None:
+            invite.body = sdp
+            invite.headers.set("Content-Type", SDP)
         self._forks = DialogSet(invite, ignore_contact=self._ignore_contact)
         return (self._request(invite, self.invite_transaction),)
 

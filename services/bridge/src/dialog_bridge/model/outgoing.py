@@ -35,6 +35,11 @@ def invite(call: Call, offer: MediaResult) -> list[Action]:
     return [SendInvite(offer.sip), *call.tell(Trying)]
 
 
+def invite_again(_: Call, __: Input) -> list[Action]:
+    """Send the INVITE once more: nothing came back, and the registrar that had it died. One that knows it drops it."""
+    return [SendInvite()]
+
+
 def remote_ringing(call: Call, response: Response) -> list[Action]:
     """Let the client hear that the far end rings."""
     return [*call.tell(RemoteRinging), *early_media(call, response)]

@@ -95,8 +95,18 @@ def reinvite_refused(call: Call, _: Input) -> list[Action]:
 
 def offer_again(call: Call, _: Input) -> list[Action]:
     """Remember that the PBX does not know yet what we want."""
-    call.postponed.appendleft(Signal(Kind.REOFFER))
+    if not any(event.kind is Kind.REOFFER for event in call.postponed):
+        call.postponed.appendleft(Signal(Kind.REOFFER))
     return []
+
+
+def move(call: Call, event: Input) -> list[Action]:
+    """Remember that the PBX does not know our new registrar: the next offer brings its Contact (RFC 3261 12.2.1.1).
+
+    What was under way died with the old one, a request of the PBX with its transaction.
+    """
+    call.open_transaction = None
+    return offer_again(call, event)
 
 
 # Offers of the PBX.

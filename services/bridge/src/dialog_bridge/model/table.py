@@ -140,6 +140,7 @@ def _rows() -> dict[P, Row]:
         _go(P.CANCELLING, outgoing.cancel_quietly, K.FENCED),
         _go(P.FINISHED, ending.lost, K.REGISTRAR_LOST, K.REGISTRAR_MOVED),
     )
+    rule(P.INVITING, _stay(outgoing.invite_again, K.REGISTRAR_MOVED))
     rule(P.ALERTING, _stay(outgoing.early_media, K.REMOTE_RINGING))
 
     # Incoming.
@@ -178,6 +179,7 @@ def _rows() -> dict[P, Row]:
         _go(P.CLOSING, ending.dialog_gone, K.DIALOG_GONE),
         _go(P.CLOSING, ending.never_confirmed, K.ACK_TIMEOUT),
         _go(P.CLOSING, ending.time_out, K.DEADLINE),
+        _stay(settled.move, K.REGISTRAR_MOVED),
     )
     rule(
         P.CONNECTING,
@@ -195,7 +197,7 @@ def _rows() -> dict[P, Row]:
         P.TALKING,
         _go(P.REOFFERING, settled.hold, K.HOLD),
         _go(P.REOFFERING, settled.resume, K.RESUME),
-        _go(P.REOFFERING, settled.reoffer, K.REOFFER),
+        _go(P.REOFFERING, settled.reoffer, K.REOFFER, K.REGISTRAR_MOVED),
         _go(P.REOFFERING, settled.take_web_offer, K.WEB_OFFER),
         _go(P.TRANSFERRING, settled.transfer, K.TRANSFER),
         _go(P.CLOSING, ending.longest, K.DEADLINE),
@@ -212,7 +214,7 @@ def _rows() -> dict[P, Row]:
         _go(P.SETTLING, settled.reinvite_accepted, K.REINVITE_OK),
         _go(P.GLARE, settled.offer_again, K.REINVITE_GLARE),
         _go(P.TALKING, settled.reinvite_refused, K.REINVITE_REFUSED),
-        _go(P.TALKING, settled.offer_again, K.REGISTRAR_MOVED),
+        _go(P.TALKING, settled.move, K.REGISTRAR_MOVED),
     )
     rule(P.GLARE, _go(P.TALKING, ending.nothing, K.DEADLINE))
     rule(
@@ -224,10 +226,15 @@ def _rows() -> dict[P, Row]:
     # The PBX's offer.
     rule(P.REANSWERING, _go(P.RECONFIRMING, settled.reanswer, K.REANSWER_READY))
     rule(P.UPDATING, _go(P.TALKING, settled.reanswer, K.REANSWER_READY))
-    rule((P.REANSWERING, P.UPDATING), _go(P.TALKING, settled.reoffer_refused, K.MEDIA_REFUSED))
+    rule(
+        (P.REANSWERING, P.UPDATING),
+        _go(P.TALKING, settled.reoffer_refused, K.MEDIA_REFUSED),
+        _go(P.TALKING, settled.move, K.REGISTRAR_MOVED),
+    )
     rule(
         P.RECONFIRMING,
-        _go(P.TALKING, ending.nothing, K.ACK, K.REGISTRAR_MOVED),
+        _go(P.TALKING, ending.nothing, K.ACK),
+        _go(P.TALKING, settled.move, K.REGISTRAR_MOVED),
         _go(P.SETTLING, settled.take_late_answer, K.ACK_ANSWER),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import structlog
 from dialog_runtime.bus.errors import BusOverloadedError, BusStoppedError, PermanentError
@@ -91,8 +92,9 @@ def relay_of(registrar: Registrar, record: Record) -> None:
 class KafkaBridges:
     """The :class:`~dialog_registrar.ports.Bridges` port."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, incarnation: str) -> None:
         self._publisher = publisher
+        self._incarnation = incarnation
 
     def to_one(self, instance: str, relay: Relay) -> bool:
         """Put a message into the inbox of one bridge."""
@@ -100,7 +102,10 @@ class KafkaBridges:
 
     def to_any(self, sip_call_id: str, relay: Relay) -> bool:
         """Put a message on ``sip.requests``."""
-        return self._sent(lambda: self._publisher.send_relay(SIP_REQUESTS, relay, sip_call_id))
+        return self._sent(lambda: self._publisher.send_relay(SIP_REQUESTS, self._signed(relay), sip_call_id))
+
+    def _signed(self, relay: Relay) -> Relay:
+        return replace(relay, incarnation=self._incarnation)
 
     @staticmethod
     def _sent(send: Callable[[], asyncio.Future[None]]) -> bool:

@@ -26,8 +26,8 @@ accepted    anything else                  nothing
 A nonce that a PBX took is used again, with a higher ``nc``, by what the mapping sends next: that is challenged only
 where the nonce is too old by then. The challenge is answered as if there had been no credentials.
 
-*Held* is a request whose mapping, password or flow is not there (``edge/waiting.py``). *Accepted* ends by age. A request
-that comes twice (the bus delivers at least once) is known by its transaction and dropped.
+*Held* is a request whose mapping, password or flow is not there (``edge/waiting.py``). *Accepted* ends by age. A
+request that comes twice (the bus delivers at least once) is known by its transaction and dropped.
 """
 
 from __future__ import annotations

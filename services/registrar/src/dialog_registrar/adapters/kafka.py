@@ -98,7 +98,7 @@ class KafkaBridges:
 
     def to_one(self, instance: str, relay: Relay) -> bool:
         """Put a message into the inbox of one bridge."""
-        return self._sent(lambda: self._publisher.send_relay(instance, relay))
+        return self._sent(lambda: self._publisher.send_relay(instance, self._signed(relay)))
 
     def to_any(self, sip_call_id: str, relay: Relay) -> bool:
         """Put a message on ``sip.requests``."""

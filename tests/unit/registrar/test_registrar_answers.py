@@ -138,8 +138,25 @@ async def pbx() -> AsyncIterator[OddPbx]:
     await made.stop()
 
 
-async def test_an_illegal_answer_is_dropped_and_counted_and_40_kb_are_read(endpoint: Endpoint, pbx: OddPbx) -> None:
-    pbx.answers = [lambda request: _answer(request).replace(b"From: ", b"From "), _large]
+ILLEGAL: dict[str, Callable[[bytes], bytes]] = {
+    "From without a colon": lambda answer: answer.replace(b"From: ", b"From "),
+    "From of another": lambda answer: re.sub(rb"(From: [^\r]*tag=)", rb"\1x", answer),
+    "From without its tag": lambda answer: re.sub(rb"(From: [^\r]*);tag=\w+", rb"\1", answer),
+    "no From": lambda answer: re.sub(rb"From: .*\r\n", b"", answer),
+    "Call-ID of another": lambda answer: answer.replace(b"Call-ID: ", b"Call-ID: x"),
+    "no Call-ID": lambda answer: re.sub(rb"Call-ID: .*\r\n", b"", answer),
+    "CSeq of another": lambda answer: answer.replace(b"CSeq: ", b"CSeq: 1"),
+    "CSeq of another method": lambda answer: answer.replace(b" REGISTER\r\n", b" OPTIONS\r\n"),
+    "CSeq that is no number": lambda answer: answer.replace(b"CSeq: ", b"CSeq: x"),
+    "no CSeq": lambda answer: re.sub(rb"CSeq: .*\r\n", b"", answer),
+}
+
+
+@pytest.mark.parametrize("illegal", ILLEGAL.values(), ids=ILLEGAL)
+async def test_an_illegal_answer_is_dropped_and_counted_and_40_kb_are_read(
+    endpoint: Endpoint, pbx: OddPbx, illegal: Callable[[bytes], bytes]
+) -> None:
+    pbx.answers = [lambda request: illegal(_answer(request)), _large]
     flow = await endpoint.connect("tcp", "127.0.0.1", pbx.port)
     response = await _register(endpoint, flow)
     assert isinstance(response, Response)

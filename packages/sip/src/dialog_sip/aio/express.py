@@ -23,6 +23,7 @@ from dialog_sip.message import Response
 from dialog_sip.parser import parse_message
 from dialog_sip.registration import Register
 from dialog_sip.transactions import Failure
+from dialog_sip.transactions.echo import check_echo
 from dialog_sip.transactions.express import ExpressTransactions, Pending
 from dialog_sip.transactions.timers import Timers
 
@@ -120,6 +121,8 @@ class ExpressLane:
             return False
         try:
             response = parse_message(data)
+            if isinstance(response, Response):
+                check_echo(response, data, pending.data)
         except RemoteProtocolError as error:
             self._endpoint.malformed += 1
             log.debug("malformed answer on %s: %s", pending.flow.id, error)

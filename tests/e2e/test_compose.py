@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from dialog_console.adapters.pbx import PbxPages
 from dialog_console.cli.bus import joined, kafka_settings
 from dialog_console.demo.messenger import Call, Messenger
-from dialog_console.demo.pbx import PbxPages
 from dialog_console.demo.scenario import Demo, Script
 from dialog_runtime.bus.kafka import KafkaBus
 from dialog_runtime.bus.view import event_of

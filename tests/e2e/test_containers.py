@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from dialog_console.adapters.pbx import PbxPages
 from dialog_console.cli.bus import joined, kafka_settings
 from dialog_console.demo.messenger import Messenger
-from dialog_console.demo.pbx import PbxPages
 from dialog_console.demo.scenario import Demo, Script
 from dialog_sandbox.stack import Options, Stack
 from dialog_sandbox.stack.temporary import temporary_state

@@ -19,7 +19,7 @@ from dialog_schemas.topics import CALL_COMMANDS, CALL_DIRECTORY, CALL_EVENTS, IN
 
 from dialog_console.adapters.bus import BusDialogServer
 from dialog_console.adapters.host import ConsoleHost
-from dialog_console.adapters.pbx import SandboxPbx
+from dialog_console.adapters.pbx import PbxPages
 from dialog_console.adapters.web import routes
 from dialog_console.handlers import Console
 from dialog_console.model.board import Board, Message
@@ -35,7 +35,7 @@ SANDBOX_PBX = "SANDBOX_PBX"
 async def build(service: Service, host: ConsoleHost) -> None:
     """Start every part of the console under the service's supervisor."""
     board, pages = Board(), Pages()
-    pbx = SandboxPbx(os.environ[SANDBOX_PBX]) if os.environ.get(SANDBOX_PBX) else None
+    pbx = PbxPages(os.environ[SANDBOX_PBX]) if os.environ.get(SANDBOX_PBX) else None
     console = Console(board, pages, BusDialogServer(service.bus.publisher), pbx)
 
     calls = _follow(service, console)

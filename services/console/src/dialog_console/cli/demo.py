@@ -62,8 +62,8 @@ def command(
 
 
 async def _run(script: Script, running: Kafka | None, pbx: str, user: int) -> bool:
+    from dialog_console.adapters.pbx import PbxPages
     from dialog_console.demo.messenger import Messenger
-    from dialog_console.demo.pbx import PbxPages
     from dialog_console.demo.scenario import Demo, StepFailedError
 
     for noisy in ("aiokafka", "aioice", "aiortc", "structlog"):

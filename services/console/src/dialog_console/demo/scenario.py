@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from dialog_sandbox.webrtc import WebClient
 from dialog_schemas.calls import Answered, Ended, EndReason, RemoteRinging, Trying
 
+from dialog_console.adapters.pbx import PbxPages
 from dialog_console.demo.messenger import Call, Messenger, UnexpectedEndError
-from dialog_console.demo.pbx import PbxPages
 from dialog_console.ports import PbxUnavailableError
 
 T = TypeVar("T")

@@ -133,3 +133,31 @@ async def test_a_registrar_that_was_counted_dead_and_comes_back_has_its_calls_ag
     await bridge.pass_time(4)
     await start_anew(bridge)
     assert phase(bridge) is Phase.REINVITING
+
+
+async def stray_success(bridge: BridgeWorld, *, shared: bool) -> None:
+    """The PBX sends its 200 again, to a process of the registrar that does not know the INVITE."""
+    relay, invite = bridge.sent("INVITE")[0]
+    success = invite.respond(200, to_tag="pbx", headers=[("Contact", "<sip:100@192.0.2.7>")], body=SDP)
+    back = Relay(RelayKind.RESPONSE, "stray", AOR, success.encode(), None, REGISTRAR)
+    await (bridge.sip_request if shared else bridge.inbox)(back)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_an_ack_that_died_is_sent_again(bridge: BridgeWorld, shared: bool) -> None:
+    await bridge.talk()
+    await stray_success(bridge, shared=shared)
+    assert [ack.cseq.number for _, ack in bridge.sent("ACK")] == [1, 1]
+    assert phase(bridge) is Phase.TALKING
+    assert bridge.sent("BYE") == []
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_a_phone_that_answers_a_call_that_ended_with_the_registrar_is_hung_up(
+    bridge: BridgeWorld, shared: bool
+) -> None:
+    await bridge.start()
+    await bridge.answer("INVITE", 180)
+    await start_anew(bridge)
+    await stray_success(bridge, shared=shared)
+    assert (len(bridge.sent("ACK")), len(bridge.sent("BYE"))) == (1, 1)

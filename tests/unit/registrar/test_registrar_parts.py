@@ -38,6 +38,7 @@ from dialog_schemas.mappings import MappingRejected, MappingUpserted, PeerType, 
 from dialog_schemas.registrations import RegistrationState, RegistrationStatus
 from dialog_schemas.relay import MalformedRelayError, Relay, RelayKind
 from dialog_schemas.topics import MAPPINGS, REGISTRATIONS, Topic
+from dialog_sip import Response
 from dialog_sip.registration import RegistrationSettings
 from fixtures.registrar_edge import PBX, ReceivedRequest, World, sip_request
 from pydantic import SecretStr
@@ -233,14 +234,15 @@ async def test_a_row_that_comes_back_at_once_is_told_of_after_its_tombstone(regi
     assert states(transactions.committed[-1][1]) == [None, RegistrationState.REGISTERING]
 
 
-async def test_a_partition_that_is_let_go_hands_its_last_statuses_over(registrar: Registrar) -> None:
+async def test_a_partition_that_may_be_let_go_hands_its_last_statuses_over(registrar: Registrar) -> None:
     statuses, transactions = publisher_of(registrar.engine)
     leases = Leases(lambda _: True, lambda: False, lambda: 0.0)
     owner = MappingsOwner(registrar, leases, statuses.let_go)
     for number in range(1200):
         handlers.mapping_upserted(registrar, upserted(f"u{number}", register=False), 0)
-    await owner.revoked(0)
+    owner.paused(0)
     assert sum(len(messages) for _, messages in transactions.committed) == 1200
+    await owner.revoked(0)
     assert len(registrar.engine.holdings) == 0
 
 
@@ -376,6 +378,30 @@ def test_a_user_is_found_by_the_contact_or_else_by_to(registrar: Registrar, worl
     stranger = ReceivedRequest(sip_request("INVITE", uri="sip:mallory@127.0.0.1:5099"))
     handlers.sip_request_received(registrar, PBX, stranger)
     assert stranger.codes == [404]
+
+
+def success(call_id: str = "c1") -> Response:
+    return sip_request("INVITE", call_id=call_id).respond(200, to_tag="b")
+
+
+def test_a_success_whose_invite_an_earlier_process_sent_goes_to_the_bridge(registrar: Registrar, world: World) -> None:
+    world.routes.learn("c1", "bridge-1", world.edge.now())
+    handlers.sip_success_received(registrar, PBX, success())
+    handlers.sip_success_received(registrar, PBX, success("c2"))
+    (to, relay), (key, of_nobody) = *world.bridges.inbox, *world.bridges.requests
+    assert (to, relay.kind, relay.aor, relay.transaction) == (
+        "bridge-1", RelayKind.RESPONSE, "alice@pbx.example", "c1.1",
+    )  # fmt: skip
+    assert (key, of_nobody.transaction) == ("c2", "c2.1")
+
+
+def test_a_success_for_nobody_is_dropped(registrar: Registrar, world: World) -> None:
+    world.accounts.known.clear()
+    handlers.sip_success_received(registrar, PBX, success())
+    odd = success()
+    odd.headers.set("From", "<")
+    handlers.sip_success_received(registrar, PBX, odd)
+    assert world.bridges.inbox == world.bridges.requests == []
 
 
 def test_a_request_that_cannot_be_read_is_answered(registrar: Registrar) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from dialog_sip import CSeq, LocalProtocolError, NameAddr, Request, Response
+from dialog_sip import CSeq, LocalProtocolError, NameAddr, Request, Response, Via
 from dialog_sip.aio import (
     ClientRequest,
     Direction,
@@ -43,7 +43,13 @@ class Pair:
         self.stray_acks: list[Request] = []
         self.traces: list[Trace] = []
         self.server = Endpoint(self._handle, timers=FAST, on_stray_ack=lambda ack, _: self.stray_acks.append(ack))
-        self.client = Endpoint(lambda request: request.respond(200), timers=FAST, trace=self.traces.append)
+        self.stray_success: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self.client = Endpoint(
+            lambda request: request.respond(200),
+            timers=FAST,
+            trace=self.traces.append,
+            on_stray_success=lambda response, _: self.stray_success.set_result(response),
+        )
 
     def _handle(self, request: ServerRequest) -> None:
         self.requests.append(request)
@@ -169,6 +175,18 @@ async def test_an_ack_without_its_invite_goes_to_its_own_callback(pair: Pair) ->
     pair.client.acknowledge(ack, flow)
     await final(pair.client.request(sip("OPTIONS"), flow))
     assert [stray.method for stray in pair.stray_acks] == ["ACK"]
+
+
+async def test_a_success_without_its_invite_goes_to_its_own_callback(pair: Pair) -> None:
+    flow = await pair.flow()
+    await final(pair.client.request(sip("OPTIONS"), flow))
+    peer = pair.requests[0].flow
+    invite = sip("INVITE")
+    invite.via = Via("UDP", *flow.local, {"branch": "z9hG4bK-of-another-process"})
+    peer.send(invite.respond(200, to_tag="2").encode())
+    async with asyncio.timeout(DEADLINE):
+        response = await pair.stray_success
+    assert (response.code, response.to.tag) == (200, "2")
 
 
 async def test_a_peer_may_send_requests_back_on_the_flow(pair: Pair) -> None:

@@ -65,10 +65,16 @@ class TestRequestsOfOurs:
     def test_a_response_to_another_method_or_branch_is_dropped(self) -> None:
         bench = LayerBench()
         name = bench.send(sip("OPTIONS"))
-        bench.answer(name, 200, method="INVITE")
+        bench.answer(name, 200, method="MESSAGE")
         response = sip("OPTIONS", branch="z9hG4bK-unknown").respond(200)
         bench.receive(response)
         assert bench.heard() == []
+
+    def test_a_success_of_an_invite_that_another_process_sent_is_heard_of(self) -> None:
+        bench = LayerBench()
+        for code in (180, 486, 200):
+            bench.receive(sip("INVITE", branch="z9hG4bK-unknown").respond(code))
+        assert bench.heard() == ["StraySuccess"]
 
     def test_a_malformed_response_is_dropped(self) -> None:
         bench = LayerBench()
@@ -227,6 +233,28 @@ class TestRequestsOfPeers:
         bench.clear()
         bench.receive(sip("INVITE", branch="z9hG4bK-4"))
         assert bench.heard() == ["RequestReceived"]
+
+    @pytest.mark.parametrize("method", ["INVITE", "MESSAGE"])
+    def test_a_copy_of_what_was_done_is_not_done_again(self, method: str) -> None:
+        bench = LayerBench()
+        name = bench.peer_sends(sip(method, branch="z9hG4bK-1"))
+        bench.respond(name, 200)
+        bench.clear()
+        bench.receive(sip(method, branch="z9hG4bK-2"))
+        assert (bench.sent(), bench.heard()) == (["482"], [])
+        bench.advance(100.0)
+        bench.clear()
+        bench.receive(sip(method, branch="z9hG4bK-3"))
+        assert bench.heard() == ["RequestReceived"]
+
+    @pytest.mark.parametrize("code", [180, 199, 408])
+    def test_what_rfc_4320_forbids_but_for_invite(self, code: int) -> None:
+        bench = LayerBench()
+        name = bench.peer_sends(sip("OPTIONS", branch="z9hG4bK-1"))
+        with pytest.raises(LocalProtocolError):
+            bench.respond(name, code)
+        assert bench.sent() == []
+        bench.respond(bench.peer_sends(sip("INVITE", branch="z9hG4bK-2", cseq=2)), code)
 
     def test_an_invite_is_told_100_at_once(self) -> None:
         bench = LayerBench()

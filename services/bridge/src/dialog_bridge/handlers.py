@@ -135,7 +135,7 @@ async def sip_message(desk: Desk, relay: Relay) -> None:
     elif relay.kind is RelayKind.REQUEST:
         await _request_here(desk, relay)
     elif relay.kind is RelayKind.RESPONSE:
-        _stray_response(desk, relay)
+        await _stray_response(desk, relay)
 
 
 # sip.requests
@@ -145,6 +145,9 @@ async def sip_request(desk: Desk, record: Record) -> None:
     """Handle a request outside any known SIP dialog as the owner of its partition."""
     relay = record.relay()
     desk.heard(relay)
+    if relay.kind is RelayKind.RESPONSE:
+        await _stray_response(desk, relay)
+        return
     request = _request(relay)
     if request is None:
         return
@@ -280,9 +283,15 @@ def _refuse_unknown(desk: Desk, relay: Relay, request: Request) -> None:
         placing.respond(desk, request, relay, 481)
 
 
-def _stray_response(desk: Desk, relay: Relay) -> None:
+async def _stray_response(desk: Desk, relay: Relay) -> None:
+    """Acknowledge a 2xx whose INVITE died with its registrar; where its call is over, end it as well."""
     message = parse_message(relay.sip)
-    if isinstance(message, Response):
+    if not isinstance(message, Response):
+        return
+    runner = desk.switchboard.by_sip_call_id(message.call_id)
+    if runner is not None:
+        await _hear(runner, relay)
+    elif _holder(desk, message.call_id) is None:
         for answer in end_stray(message, relay, desk.instance):
             desk.outbox.relay(relay.sender, answer)
 

@@ -17,7 +17,7 @@ from dialog_runtime.service import Service
 from dialog_schemas.instances import CallHeld
 from dialog_schemas.registrations import RegistrationState
 from dialog_schemas.topics import CALL_DIRECTORY, MAPPINGS, REGISTRATIONS
-from dialog_sip import Request
+from dialog_sip import Request, Response
 from dialog_sip.registration import RegistrationSettings
 
 from dialog_registrar import handlers
@@ -117,6 +117,9 @@ class _FlowEvents:
 
     def request_received(self, server: Server, transaction: ServerTransaction) -> None:
         handlers.sip_request_received(self.registrar, server, transaction)
+
+    def success_received(self, server: Server, response: Response) -> None:
+        handlers.sip_success_received(self.registrar, server, response)
 
     def cancel_received(self, transaction: ServerTransaction, cancel: Request) -> None:
         handlers.sip_cancel_received(self.registrar, transaction, cancel)

@@ -174,6 +174,19 @@ def sip_request_received(registrar: Registrar, server: Server, transaction: Serv
     registrar.pump.push()
 
 
+def sip_success_received(registrar: Registrar, server: Server, response: Response) -> None:
+    """Find the bridge that acknowledges a 2xx whose INVITE an earlier process sent, or any that ends what it began."""
+    try:
+        account = registrar.edge.accounts.account_at(server, response.from_.uri.username)
+        name = f"{response.call_id}.{response.cseq.number}"
+        bridge = registrar.edge.routes.find(response.call_id, registrar.edge.now())
+    except RemoteProtocolError:
+        return
+    if account is not None:
+        relay = Relay(RelayKind.RESPONSE, name, account.aor, response.encode(), sender=registrar.edge.instance)
+        registrar.edge.to_bridge_or_any(bridge, response.call_id, relay)
+
+
 def sip_cancel_received(registrar: Registrar, transaction: ServerTransaction, cancel: Request) -> None:
     """Tell the bridge that an INVITE is cancelled."""
     registrar.incoming.cancelled(transaction, cancel)

@@ -36,6 +36,7 @@ from dialog_sip.transactions import (
     RequestReceived,
     ResponseReceived,
     ServerTimeout,
+    StraySuccess,
     Terminated,
     Timeout,
     Timers,
@@ -74,7 +75,7 @@ class Endpoint:
     ``limit`` bounds the transactions and ``limits`` a message; requests for what ``capabilities`` does not name are
     refused before the application hears of them; ``keepalive`` is the seconds between pings on the flows that we
     opened, None for none; ``on_flow`` hears of flows that peers open, ``on_stray_ack`` of ACKs whose 2xx is not known
-    here.
+    here, ``on_stray_success`` of 2xx whose INVITE is not.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Endpoint:
         keepalive: float | None = 25.0,
         trace: TraceHook | None = None,
         on_stray_ack: Callable[[Request, Flow], object] | None = None,
+        on_stray_success: Callable[[Response, Flow], object] | None = None,
         on_flow: Callable[[Flow], object] | None = None,
     ) -> None:
         self.trace = trace
@@ -96,6 +98,7 @@ class Endpoint:
         """Sees every message first, and keeps what is its own."""
         self._on_request = on_request
         self._on_stray_ack = on_stray_ack
+        self._on_stray_success = on_stray_success
         self._on_flow = on_flow
         self.malformed = 0
         """Messages that could not be read."""
@@ -317,6 +320,8 @@ class Endpoint:
                 self._fail(name, Failure.TRANSPORT)
             case AckReceived(None, request, flow):
                 self._call(self._on_stray_ack, request, cast("Flow", flow))
+            case StraySuccess(response, flow):
+                self._call(self._on_stray_success, response, cast("Flow", flow))
             case Terminated(name):
                 self._clients.pop(name, None)
                 self._end(name)

@@ -53,6 +53,14 @@ class ResponseReceived(NamedTuple):
     flow: FlowLike
 
 
+class StraySuccess(NamedTuple):
+    """A 2xx to an INVITE that is not known here, as after another process sent it: it wants its ACK (13.2.2.4)."""
+
+    response: Response
+    flow: FlowLike
+    transaction: None = None
+
+
 class AckReceived(NamedTuple):
     """The ACK for a 2xx of ours. No transaction: it is not known here, as after another process sent the 2xx."""
 
@@ -110,6 +118,7 @@ class Terminated(NamedTuple):
 Event = (
     RequestReceived
     | ResponseReceived
+    | StraySuccess
     | AckReceived
     | AckTimeout
     | CancelReceived

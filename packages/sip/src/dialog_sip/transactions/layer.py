@@ -24,6 +24,7 @@ from dialog_sip.transactions.events import (
     RequestReceived,
     ResponseReceived,
     ServerTimeout,
+    StraySuccess,
     Transmit,
 )
 from dialog_sip.transactions.tables import Input, State
@@ -82,7 +83,7 @@ class TransactionLayer:
         if isinstance(message, Request):
             self._receive_request(message, flow, now)
         elif isinstance(message, Response):
-            self._receive_response(message, now)
+            self._receive_response(message, flow, now)
 
     def request(self, message: Request, flow: FlowLike, now: float, *, transaction: str | None = None) -> str:
         """Send a request other than ACK and CANCEL, with a Via of ours alone. Returns the transaction's name.
@@ -213,13 +214,15 @@ class TransactionLayer:
         else:
             self._engine.events.append(AckReceived(None, ack, flow))
 
-    def _receive_response(self, response: Response, now: float) -> None:
+    def _receive_response(self, response: Response, flow: FlowLike, now: float) -> None:
         try:
             check_route_back(response)
             branch, method = response.via.branch or "", response.cseq.method
             found = self._store.clients.get(matching.client_key(branch, method))
             if found is not None:
                 self._engine.step(found, _wire_input(found, response), now, response)
+            elif method == "INVITE" and response.is_success:
+                self._engine.events.append(StraySuccess(response, flow))
         except RemoteProtocolError:
             # A malformed response cannot be answered; the timers see to the rest.
             return

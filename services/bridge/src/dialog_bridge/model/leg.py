@@ -273,7 +273,7 @@ class SipLeg:
             return self._hear_invite_response(relay, response)
         method = self._sent.get(relay.transaction)
         if method is None or self._dialog is None:
-            return NOTHING
+            return self._hear_again(response)
         self._dialog.receive_response(response)
         if response.is_success and method == "INVITE":
             self._cseqs[response.to.tag or ""] = response.cseq.number
@@ -283,6 +283,15 @@ class SipLeg:
         if not response.is_success or method != "INVITE":
             del self._sent[relay.transaction]
         return Heard(replies.response_input(kind, response, local=relay.local))
+
+    def _hear_again(self, response: Response) -> Heard:
+        """Acknowledge a 2xx that we have: its ACK died with the registrar, so the PBX sends it again."""
+        if self._dialog is None or response.cseq.method != "INVITE" or not response.is_success:
+            return NOTHING
+        if not self._dialog.matches(response):
+            return NOTHING
+        ack = self._dialog.ack(response.cseq.number)
+        return Heard(parcels=(self._request(ack, self._next_transaction(), own=False),))
 
     def _hear_invite_response(self, relay: Relay, response: Response) -> Heard:
         if self._forks is None:

@@ -67,6 +67,9 @@ class FlowEvents(Protocol):
     def request_received(self, server: Server, transaction: ServerTransaction) -> None:
         """Take a request; an ACK comes this way too, with a transaction that takes no answer."""
 
+    def success_received(self, server: Server, response: Response) -> None:
+        """Take a 2xx to an INVITE that is not known here: an earlier process sent it."""
+
     def cancel_received(self, transaction: ServerTransaction, cancel: Request) -> None:
         """Learn that an INVITE is cancelled."""
 
@@ -115,6 +118,7 @@ class SipFlows:
             keepalive=config.keepalive.total_seconds(),
             trace=_trace if trace_level >= TRACE_MESSAGES else None,
             on_stray_ack=self._ack_received,
+            on_stray_success=self._success_received,
             capabilities=_CAPABILITIES,
         )
         if trace_level >= TRACE_EVERYTHING:
@@ -291,6 +295,11 @@ class SipFlows:
         server_request.on_cancel = lambda cancel: self._events.cancel_received(transaction, cancel)
         server_request.on_ack_timeout = lambda: self._events.ack_timed_out(transaction)
         self._events.request_received(server, transaction)
+
+    def _success_received(self, response: Response, flow: Flow) -> None:
+        server = self._servers.get(flow.id)
+        if server is not None:
+            self._events.success_received(server, response)
 
     def _ack_received(self, ack: Request, flow: Flow) -> None:
         server = self._servers.get(flow.id)

@@ -26,6 +26,12 @@ class Edge:
     meters: Meters
     now: Callable[[], float]
 
+    def to_bridge_or_any(self, instance: str | None, sip_call_id: str, relay: Relay) -> bool:
+        """Put a message into the inbox of the bridge that holds its SIP dialog, or on ``sip.requests``."""
+        if instance is not None:
+            return self.to_bridge(instance, relay)
+        return self.bridges.to_any(sip_call_id, relay)
+
     def to_bridge(self, instance: str, relay: Relay) -> bool:
         """Put a message into a bridge's inbox, unless too much waits already."""
         sent = self.bridges.to_one(instance, relay)

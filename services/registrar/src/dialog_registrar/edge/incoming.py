@@ -192,9 +192,7 @@ class Incoming:
             self._answered.put(received.transaction, received, self.edge.now())
 
     def _to_bridge(self, received: _Received, relay: Relay) -> bool:
-        if received.bridge is not None:
-            return self.edge.to_bridge(received.bridge, relay)
-        return self.edge.bridges.to_any(received.request.call_id, relay)
+        return self.edge.to_bridge_or_any(received.bridge, received.request.call_id, relay)
 
     def _relay(self, received: _Received) -> Relay:
         account = received.account

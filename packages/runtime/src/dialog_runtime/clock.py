@@ -20,9 +20,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clocks."""
 
-    def monotonic(self) -> float:
-        """Return ``CLOCK_MONOTONIC`` in seconds."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
+    """``CLOCK_MONOTONIC`` in seconds."""
 
     def utcnow(self) -> datetime:
         """Return the machine's time of day."""

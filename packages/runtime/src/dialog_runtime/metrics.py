@@ -14,6 +14,8 @@ from prometheus_client import (
     generate_latest,
 )
 
+from dialog_runtime.tallies import Durations, Tally
+
 NAMESPACE = "dialog_sip"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -40,6 +42,18 @@ class Metrics:
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Make a gauge that is read when it is asked for."""
         self.gauge(name, text).set_function(read)
+
+    def tally(self, name: str, text: str, label: str | None = None) -> Tally:
+        """Return a counter for what happens very often; ``name`` ends in ``_total``."""
+        tally = Tally(f"{NAMESPACE}_{name}", text, label)
+        self._registry.register(tally)
+        return tally
+
+    def durations(self, name: str, text: str, buckets: Sequence[float] = SECONDS) -> Durations:
+        """Return a histogram for what happens very often; ``name`` ends in ``_seconds``."""
+        durations = Durations(f"{NAMESPACE}_{name}", text, buckets)
+        self._registry.register(durations)
+        return durations
 
     def histogram(
         self, name: str, text: str, labels: Sequence[str] = (), buckets: Sequence[float] = SECONDS

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from dialog_runtime.metrics import Metrics
 
 _METHODS = frozenset(
@@ -17,12 +15,11 @@ class Meters:
 
     def __init__(self, metrics: Metrics) -> None:
         counter = metrics.counter
-        self._registers = counter("registers_sent_total", "REGISTER requests sent, those with credentials included.")
-        self._responses = counter("register_responses_total", "Final responses to REGISTER.", ["code"])
+        tally = metrics.tally
+        self._registers = tally("registers_sent_total", "REGISTER requests sent, those with credentials included.")
+        self._responses = tally("register_responses_total", "Final responses to REGISTER.", "code")
         self._failures = counter("register_failures_total", "REGISTERs without a response.", ["why"])
-        self._latency = metrics.histogram(
-            "register_seconds", "From REGISTER to its final response.", buckets=_LATENCIES
-        )
+        self._latency = metrics.durations("register_seconds", "From REGISTER to its final response.", _LATENCIES)
         self._relayed = counter("relay_requests_total", "Requests of bridges sent to PBXs.", ["method"])
         self._answers = counter("relay_responses_total", "Responses of PBXs to them.", ["method", "code"])
         self._received = counter("sip_requests_total", "Requests that PBXs sent.", ["method"])
@@ -30,19 +27,15 @@ class Meters:
         self._unanswered = counter(
             "relay_unanswered_total", "Requests of PBXs that no bridge answered in time.", ["method"]
         )
-        self._count_code: dict[int, Callable[[], None]] = {}
         self._passwords = counter("password_reads_total", "Reads of the table.", ["outcome"])
 
     def register_sent(self) -> None:
         """Count a REGISTER transaction."""
-        self._registers.inc()
+        self._registers.of[""] += 1
 
     def register_answered(self, code: int, seconds: float) -> None:
         """Count a final response to REGISTER."""
-        count = self._count_code.get(code)
-        if count is None:
-            count = self._count_code[code] = self._responses.labels(str(code)).inc
-        count()
+        self._responses.of[str(code)] += 1
         self._latency.observe(seconds)
 
     def register_failed(self, why: str) -> None:

@@ -9,7 +9,7 @@ class BusMetrics:
     """Counters of handled records."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self.handled = metrics.counter("records_handled_total", "Records whose handler succeeded", ["topic"])
+        self.handled = metrics.tally("records_handled_total", "Records whose handler succeeded", "topic")
         self.retried = metrics.counter("records_retried_total", "Attempts that failed and were repeated", ["topic"])
         self.dead = metrics.counter("dead_letters_total", "Records that could not be handled", ["topic"])
 

@@ -56,7 +56,7 @@ class Processor:
             attempt += 1
             error = await self._attempt(record)
             if error is None:
-                self.metrics.handled.labels(topic_label(record.topic)).inc()
+                self.metrics.handled.of[topic_label(record.topic)] += 1
                 return True
             if isinstance(error, HOPELESS) or (not isinstance(error, AWAY) and attempt >= self.retries.attempts):
                 return await self._bury(record, error, stopping)

@@ -115,4 +115,7 @@ class SendLimit:
 
     def _recent(self, now: float) -> tuple[float, ...]:
         # One that is exactly a period old is over; the comparison is the same sum as in next_attempt.
-        return tuple(time for time in self._times if time + LIMIT_PERIOD > now)
+        times = self._times
+        if not times or times[0] + LIMIT_PERIOD > now:
+            return times
+        return tuple([time for time in times if time + LIMIT_PERIOD > now])

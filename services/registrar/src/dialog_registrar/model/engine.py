@@ -75,7 +75,8 @@ class Engine:
         self._timers: Timers[Entry] = Timers()
         self._silenced: dict[Server, set[Entry]] = {}
         self._new_call_id = new_call_id
-        self._now = now or (lambda: moment().now)
+        self.now = now or (lambda: moment().now)
+        """Returns the time of the clock that everything here runs by."""
         self._rng = rng
 
     # Rows.
@@ -271,10 +272,6 @@ class Engine:
         entry.asked = False
         self._timers.set(entry, self.now() + HELD_UP * (1 + 3 * self._rng.random()))
 
-    def now(self) -> float:
-        """Return the time of the clock that everything here runs by."""
-        return self._now()
-
     def jitter(self) -> float:
         """Return a random number from 0 to 1."""
         return self._rng.random()
@@ -349,9 +346,8 @@ class Engine:
         if entry.gone and entry.is_idle and not self.leaving.lasts(entry):
             self._forget(entry)
             return
-        registration = entry.registration
+        registration, now = entry.registration, self.now()
         if registration is not None:
-            now = self.now()
             if registration.wants_to_send and not entry.asked:
                 entry.asked = True
                 self.pacer.ask(entry.server, entry, entry.deadline(now))
@@ -359,7 +355,7 @@ class Engine:
         elif entry.gone:
             self._timers.set(entry, self.leaving.until(entry))
         if self.holdings.get(entry.aor) is entry:
-            self.news.look(entry, self.now())
+            self.news.look(entry, now)
 
     def _set_timer(self, entry: Entry, registration: Registration, now: float) -> None:
         if registration.timer is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import unquote
 
@@ -19,6 +19,7 @@ class Entry:
     """A mapping, its password and its registration. Compared by identity: it is its own key."""
 
     mapping: Mapping
+    """The row as it is now."""
     partition: int
     password: SecretStr | None = None
     """In memory only, and read again when the row's revision changes."""
@@ -44,20 +45,18 @@ class Entry:
     told: str | None = None
     """The Contact that was published as registered, for as long as nothing but times has changed since."""
 
-    @property
-    def aor(self) -> str:
-        """``sip_user@sip_host``."""
-        return self.mapping.aor
+    aor: str = field(init=False)
+    """``sip_user@sip_host``."""
+    server: Server = field(init=False)
+    """The PBX."""
+
+    def __post_init__(self) -> None:
+        self.aor, self.server = self.mapping.aor, self.mapping.server
 
     @property
     def user(self) -> str:
         """User name, unescaped."""
         return unquote(self.mapping.user)
-
-    @property
-    def server(self) -> Server:
-        """The PBX."""
-        return self.mapping.server
 
     @property
     def wants_binding(self) -> bool:

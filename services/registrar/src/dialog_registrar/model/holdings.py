@@ -60,7 +60,7 @@ class Holdings:
     def move(self, entry: Entry, mapping: Mapping) -> None:
         """Give an entry another row, maybe with another server."""
         self.remove(entry)
-        entry.mapping = mapping
+        entry.mapping, entry.server = mapping, mapping.server
         self.add(entry)
 
     def remove(self, entry: Entry) -> None:

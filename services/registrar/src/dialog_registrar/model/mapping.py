@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
-from dialog_schemas.mappings import MappingUpserted, Transport
+from dialog_schemas.mappings import Handshake, MappingUpserted, Transport
 
 
 class Server(NamedTuple):
@@ -46,14 +47,7 @@ class Mapping:
 def mapping_of(event: MappingUpserted) -> Mapping:
     """Keep what the registrar needs. Strings that rows have in common are held once."""
     handshake = event.handshake
-    server = Server(
-        event.transport,
-        sys.intern(event.sip_host),
-        event.sip_port,
-        sys.intern(handshake.method) if handshake else "GET",
-        sys.intern(handshake.host) if handshake else "",
-        sys.intern(handshake.location) if handshake else "",
-    )
+    server = _server(event.transport, event.sip_host, event.sip_port, handshake)
     return Mapping(
         aor=event.aor,
         user=event.sip_user,
@@ -64,6 +58,14 @@ def mapping_of(event: MappingUpserted) -> Mapping:
         can_be_called=event.can_be_called,
         revision=event.revision,
     )
+
+
+@lru_cache(maxsize=1024)
+def _server(transport: Transport, host: str, port: int, handshake: Handshake | None) -> Server:
+    """Return the same object for the same address."""
+    if handshake is None:
+        return Server(transport, host, port)
+    return Server(transport, host, port, handshake.method, handshake.host, handshake.location)
 
 
 def unusable(aor: str, revision: str) -> Mapping:

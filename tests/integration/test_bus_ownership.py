@@ -139,6 +139,18 @@ async def test_a_sleeper_that_wakes_up_writes_nothing(owners: Owners, load: Load
     check(await committed(load.client, load.last))
 
 
+async def test_a_sleeper_keeps_nothing_that_another_had_even_where_that_wrote_nothing(owners: Owners) -> None:
+    one, two = await owners.start("r1"), await owners.start("r2")
+    await owners.share(one, two)
+    one.process.send_signal(signal.SIGSTOP)
+    await owners.share(two)
+    asleep = len(one.told)
+    one.process.send_signal(signal.SIGCONT)
+    await owners.until(lambda: any(what == "assigned" for what, _ in one.told[asleep:]))
+    await owners.share(one, two)
+    assert "resumed" not in [what for what, _ in one.told[asleep:]]
+
+
 async def test_an_owner_that_comes_is_given_its_share_and_the_others_keep_their_state(
     owners: Owners, load: Load
 ) -> None:
@@ -155,7 +167,7 @@ async def test_an_owner_that_comes_is_given_its_share_and_the_others_keep_their_
 async def test_a_restart_gets_its_partitions_back_without_a_rebalance(owners: Owners, load: Load) -> None:
     one, two = await owners.start("r1", session=20), await owners.start("r2", session=20)
     await owners.share(one, two)
-    had, told = set(one.partitions), two.told
+    had, told = set(one.partitions), list(two.told)
     one.process.send_signal(signal.SIGTERM)
     assert await one.process.wait() == 0
     again = await owners.start("r1", session=20)

@@ -479,6 +479,27 @@ def test_a_takeover_keeps_the_call_id_and_drops_the_dead_owners_contact() -> Non
     assert after.status().owner == "r2"
 
 
+def test_takeovers_do_not_begin_the_limit_anew() -> None:
+    rig = registered()
+    for number in range(2, 30):
+        status = rig.status()
+        rig = Rig(rig.pbx, instance=f"r{number}", now=rig.now + 0.5, port=5100 + number)
+        rig.engine.upsert(row(), 0, predecessor=status)
+        rig.run(1)
+    times = [at for at, _ in rig.pbx.requests]
+    assert len(times) > 6
+    assert min(last - first for first, last in zip(times, times[6:], strict=False)) > 20
+
+
+def test_a_clock_that_is_ahead_holds_nothing_up_for_long() -> None:
+    before = registered()
+    sent = [int(1000 * (START.timestamp() + 3600))] * 6
+    after = Rig(before.pbx, instance="r2", now=before.now, port=5099)
+    after.engine.upsert(row(), 0, predecessor=before.status().model_copy(update={"sent_lately": tuple(sent)}))
+    after.run(30)
+    assert after.status().contact == "sip:alice@127.0.0.1:5099"
+
+
 def test_an_edit_made_meanwhile_is_caught_up() -> None:
     before = registered()
     after = Rig(before.pbx, now=before.now + 3)

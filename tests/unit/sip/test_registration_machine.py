@@ -331,10 +331,32 @@ ANSWERS = st.sampled_from(
     [("challenge", 0), ("none", 0), *((str(code), 0) for code in (302, 401, 403, 423, 500, 503))]
     + [("grant", seconds) for seconds in (0, 1, 2, 5, 60, 1800)]
 )  # fmt: skip
+COMMANDS = ["start", "start", "stop", "move", "wait", "die"]
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["start", "start", "stop", "move", "wait"]), ANSWERS, st.floats(0, 1), st.floats(0, 30)),
+    st.tuples(st.sampled_from(COMMANDS), ANSWERS, st.floats(0, 1), st.floats(0, 30)),
     max_size=120,
 )  # fmt: skip
+
+
+def test_what_the_agent_before_sent_counts() -> None:
+    before = (0.0, 1.0, 2.0, 3.0, 4.0)
+    registration = make(before=before)
+    registration.start(5)
+    assert not registration.wants_to_send
+    assert registration.timer is not None
+    assert registration.timer >= LIMIT_PERIOD
+    assert registration.sent_lately(5) == before
+    assert registration.sent_lately(LIMIT_PERIOD + 2) == (3.0, 4.0)
+
+
+def test_what_the_agent_before_may_not_have_told_counts_from_the_first_of_ours_on() -> None:
+    registration = make(before=(0.0, 1.0))
+    request = sent(registration, 5)
+    assert registration.next_cseq(5) is not None
+    registration.receive(reply(request, 503), 5, 0)
+    assert registration.sent_lately(5) == (0.0, 1.0, 5.0, 5.0, 5.0, 5.0)
+    registration.start(6)
+    assert not registration.wants_to_send
 
 
 @given(STEPS)
@@ -351,6 +373,9 @@ def test_never_more_than_six_in_twenty_seconds(
             registration.stop(now)
         elif command == "move":
             registration.move(f"sip:434@192.0.2.1:{5060 + len(times) % 7}", now)
+        elif command == "die":
+            registration = make(before=registration.sent_lately(now))
+            registration.start(now)
         _exchange(registration, said, jitter, now, times)
         if registration.timer is not None and registration.timer <= now + pause:
             now = max(now, registration.timer)

@@ -114,8 +114,6 @@ class Counts:
     call_ids_changed: int = 0
     most_in_20_s: int = 0
     """REGISTER transactions of one user within 20 seconds, of whoever had most."""
-    most_of_one_contact_in_20_s: int = 0
-    """The same of one Contact: of one registrar, where several take over from each other."""
     oddities: deque[Oddity] = field(default_factory=lambda: deque(maxlen=ODDITIES_LIMIT))
     """The last REGISTERs that made ``cseq_back`` or ``most_in_20_s`` what they are."""
     lapses: Lapses = field(default_factory=Lapses)

@@ -19,8 +19,8 @@ class User:
     """What is known of one user."""
 
     __slots__ = (
-        "answer", "bound_at", "call_id", "contact", "cseq", "expires_at", "granted", "nc", "nonce", "secret", "sender",
-        "sender_since", "times", "via",
+        "answer", "bound_at", "call_id", "contact", "cseq", "expires_at", "granted", "nc", "nonce", "secret", "times",
+        "via",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -38,9 +38,6 @@ class User:
         self.via = b""
         self.answer = b""
         self.times: list[float] = []
-        self.sender = b""
-        """The Contact of the last REGISTER."""
-        self.sender_since = 0.0
 
 
 class Registrar:
@@ -130,14 +127,6 @@ class Registrar:
             counts.most_in_20_s = len(user.times)
         if len(user.times) > STORM:
             self._odd(register, now, f"number {len(user.times)} in {now - user.times[0]:.1f} s, CSeq {register.cseq}")
-        self._note_sender(user, register, now)
-
-    def _note_sender(self, user: User, register: Register, now: float) -> None:
-        """Count again from one where another Contact comes: another registrar took over, and knows of no other."""
-        if user.sender != register.contact:
-            user.sender, user.sender_since = register.contact, now
-        count = sum(time >= user.sender_since for time in user.times)
-        self.counts.most_of_one_contact_in_20_s = max(self.counts.most_of_one_contact_in_20_s, count)
 
     def _odd(self, register: Register, now: float, what: str) -> None:
         name, contact = (text.decode(errors="replace") for text in (register.user, register.contact))

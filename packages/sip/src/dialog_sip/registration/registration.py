@@ -53,8 +53,12 @@ class Registration:
         cseq: int = 0,
         drop: tuple[str, ...] = (),
         also: tuple[str, ...] = (),
+        before: tuple[float, ...] | None = None,
     ) -> None:
-        """``drop``: Contacts of before whose bindings go; ``also``: others of ours that are bound with it."""
+        """``drop``: Contacts of before whose bindings go; ``also``: others of ours that are bound with it.
+
+        ``before``: the :meth:`sent_lately` of the agent whose registration this one continues.
+        """
         self._account = account
         self._settings = settings
         self._state = RegistrationState.IDLE
@@ -68,7 +72,7 @@ class Registration:
         self._failures = self._redirects = 0
         self._delay: float | None = None
         self._pending: Binding | None = None
-        self._limit = timing.SendLimit()
+        self._limit = timing.SendLimit(before)
         self.call_id = call_id
         """The same for all REGISTERs (RFC 3261 section 10.2)."""
         self.contact = contact
@@ -97,6 +101,10 @@ class Registration:
     def wants_to_send(self) -> bool:
         """Whether :meth:`request` is to be called as soon as there is a place."""
         return self._state in WANTS_TO_SEND and self.timer is None
+
+    def sent_lately(self, now: float) -> tuple[float, ...]:
+        """Return when the transactions began that the limit counts now: who takes over has to count them as well."""
+        return self._limit.recent(now)
 
     def is_bound(self, now: float) -> bool:
         """Tell whether the PBX holds a binding of ours, as far as we know."""

@@ -11,10 +11,12 @@ from dialog_sip.registration.settings import RegistrationSettings
 
 LIMIT = 6
 """REGISTER transactions within :data:`LIMIT_PERIOD`, challenges and their answers included."""
-LIMIT_PERIOD = 20.0
-"""Seconds."""
+LIMIT_PERIOD = 21.0
+"""Seconds: the PBX is promised 20, and REGISTERs are not all equally long on their way."""
 _RESERVED = 2
 """An attempt begins only where its challenge could be answered as well."""
+_UNTOLD = 2
+"""Transactions that the agent before us may have begun and not told of when it died: one attempt, challenged."""
 _SPREAD = 0.2
 """Part of the waiting time over which refreshes are spread, so that what began together does not stay together."""
 _MARGIN = 0.15
@@ -87,12 +89,17 @@ def retry_after_delay(settings: RegistrationSettings, seconds: float, jitter: fl
 
 
 class SendLimit:
-    """Never more than :data:`LIMIT` transactions in any :data:`LIMIT_PERIOD` seconds."""
+    """Never more than :data:`LIMIT` transactions in any :data:`LIMIT_PERIOD` seconds.
 
-    __slots__ = ("_times",)
+    ``before`` are those of the agent whose registration this one continues, as far as it told; None where there was
+    none. What it may not have told counts as well from our first one on, but keeps that one from nothing.
+    """
 
-    def __init__(self) -> None:
-        self._times: tuple[float, ...] = ()
+    __slots__ = ("_times", "_untold")
+
+    def __init__(self, before: tuple[float, ...] | None = None) -> None:
+        self._times: tuple[float, ...] = before or ()
+        self._untold = 0 if before is None else _UNTOLD
 
     @property
     def last(self) -> float | None:
@@ -101,19 +108,23 @@ class SendLimit:
 
     def note(self, now: float) -> None:
         """Count a transaction that begins now."""
-        self._times = (*self._recent(now), now)[-LIMIT:]
+        recent = self.recent(now)
+        untold = max(0, min(self._untold, LIMIT - _RESERVED - len(recent)))
+        self._untold = 0
+        self._times = (*recent, *(now,) * untold, now)[-LIMIT:]
 
     def allows_retry(self, now: float) -> bool:
         """Tell whether one more transaction of the same attempt may begin."""
-        return len(self._recent(now)) < LIMIT
+        return len(self.recent(now)) < LIMIT
 
     def next_attempt(self, now: float) -> float:
         """Return when an attempt may begin: ``now``, or later."""
-        recent = self._recent(now)
+        recent = self.recent(now)
         surplus = len(recent) - (LIMIT - _RESERVED)
         return now if surplus <= 0 else recent[surplus - 1] + LIMIT_PERIOD
 
-    def _recent(self, now: float) -> tuple[float, ...]:
+    def recent(self, now: float) -> tuple[float, ...]:
+        """Return when those began that count now, the first one first."""
         # One that is exactly a period old is over; the comparison is the same sum as in next_attempt.
         times = self._times
         if not times or times[0] + LIMIT_PERIOD > now:

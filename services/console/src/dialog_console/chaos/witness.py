@@ -75,8 +75,7 @@ class Witness:
             [*await self._lapses(), *journal.lapses(world.kamailio.log.splitlines(), world.size.granted)],
             oddities=[f"{_clock(odd.at)} {odd.user}: {odd.what}" for odd in await world.simulator.oddities()],
             cseq_back=counts["cseq_back"],
-            most_in_20_s=counts["most_of_one_contact_in_20_s"],
-            most_of_all_in_20_s=counts["most_in_20_s"],
+            most_in_20_s=counts["most_in_20_s"],
             ended_by_themselves=world.timeline.ended_by_themselves,
         )
 

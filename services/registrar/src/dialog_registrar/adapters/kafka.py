@@ -30,7 +30,7 @@ _PORTION = 200
 class MappingsOwner:
     """What owns partitions of ``sip.mappings`` (:class:`~dialog_runtime.bus.ports.PartitionOwner`).
 
-    ``let_go`` is called before a partition is given up, so that its last statuses are handed over.
+    ``let_go`` is called before a partition may be given up, so that its last statuses are handed over.
     """
 
     def __init__(self, registrar: Registrar, leases: Leases, let_go: Callable[[int], None]) -> None:
@@ -67,7 +67,8 @@ class MappingsOwner:
             handlers.mapping_changed(self._registrar, _mapping(record), partition)
 
     def paused(self, partition: int) -> None:
-        """Send nothing for the partition until it is sure again whose it is."""
+        """Send nothing for the partition until it is sure again whose it is, and tell whoever has it then."""
+        self._let_go(partition)
         self._leases.doubt(partition)
 
     def resumed(self, partition: int) -> None:
@@ -78,7 +79,6 @@ class MappingsOwner:
     async def revoked(self, partition: int) -> None:
         """Let go of the partition."""
         self._leases.confirm(partition)
-        self._let_go(partition)
         handlers.partition_revoked(self._registrar, partition)
 
 

@@ -11,14 +11,15 @@ good, with another Contact         REGISTER ours, and in the same request drop t
 =================================  ==========================================================================
 
 An owner may die before it has told of a REGISTER, and so may the next. All of them go by the same status; so each
-begins as far above its CSeq as time has passed since (:func:`ahead`), and whoever comes later begins higher.
+begins as far above its CSeq as time has passed since (:func:`ahead`), and whoever comes later begins higher. The limit
+of REGISTERs goes on as well: what the owner before us sent lately counts.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from dialog_schemas.registrations import RegistrationStatus
 from dialog_sip.registration import Account, Binding, Registration, RegistrationSettings
@@ -64,8 +65,9 @@ def new_registration(
     binding = _binding(old, moment)
     drop = (old.contact,) if binding is not None and old.contact is not None and old.contact != contact else ()
     registration = Registration(
-        _account(entry), settings, call_id=old.call_id, contact=contact, cseq=old.cseq, drop=drop
-    )
+        _account(entry), settings, call_id=old.call_id, contact=contact, cseq=old.cseq, drop=drop,
+        before=_sent_before(old, moment),
+    )  # fmt: skip
     if binding is not None and (old.contact == contact or not entry.wants_binding):
         registration.resume(binding, moment.now, jitter)
         if old.mapping_revision != entry.mapping.revision:
@@ -76,6 +78,14 @@ def new_registration(
 def _account(entry: Entry) -> Account:
     host = f"[{entry.mapping.host}]" if ":" in entry.mapping.host else entry.mapping.host
     return Account(aor=f"sip:{entry.mapping.user}@{host}", registrar=sys.intern(f"sip:{host}"))
+
+
+def _sent_before(old: RegistrationStatus, moment: Moment) -> tuple[float, ...]:
+    """Return when the last REGISTERs of the owner before us began; its clock may be ahead of ours."""
+    times = [moment.since(datetime.fromtimestamp(sent / 1000, UTC)) for sent in old.sent_lately]
+    if not times and old.registered_at is not None:
+        times = [moment.since(old.registered_at)]
+    return tuple(min(time, moment.now) for time in times)
 
 
 def _binding(old: RegistrationStatus, moment: Moment) -> Binding | None:

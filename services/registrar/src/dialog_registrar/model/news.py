@@ -6,15 +6,19 @@ what happened                                  is told
 another state, reason, Contact or revision     at once
 a first REGISTER waits for its turn or answer  some time: mostly it has its answer before
 a binding was renewed as always                some time
+the same, and more than a challenge was needed  at once: who takes over has to count the REGISTERs
 a REGISTER is on its way for a good binding    not at all
 =============================================  =====================================================================
 """
 
 from __future__ import annotations
 
-from dialog_sip.registration import Registration, RegistrationState
+from dialog_sip.registration import RegistrationState
 
 from dialog_registrar.model.entry import Entry
+
+USUAL = 2
+"""REGISTERs of a renewal: one, and one with credentials where it was challenged."""
 
 Waiting = dict[int, dict[str, Entry | None]]
 """By partition and AOR; None is a tombstone."""
@@ -67,9 +71,5 @@ class News:
             (self.tell_some_time if begins else self.tell)(entry)
         elif entry.told != registration.contact or not registration.is_steady(now):
             self.tell(entry)
-        elif _is_renewed(registration):
-            self.tell_some_time(entry)
-
-
-def _is_renewed(registration: Registration) -> bool:
-    return registration.state is RegistrationState.REGISTERED
+        elif registration.state is RegistrationState.REGISTERED:
+            (self.tell_some_time if len(registration.sent_lately(now)) <= USUAL else self.tell)(entry)

@@ -41,7 +41,7 @@ _LEAVING = frozenset(
 
 
 _WAITING = frozenset({RegistrationState.RETRYING, RegistrationState.REJECTED, RegistrationState.DEPARTING})
-_LEFT = {"contact", "granted_expires", "registered_at", "expires_at", "call_id", "cseq"}
+_LEFT = {"contact", "granted_expires", "registered_at", "expires_at", "call_id", "cseq", "sent_lately"}
 """What the owner before us said that the next one may have to go on with instead of us."""
 
 
@@ -54,6 +54,10 @@ class Moment(NamedTuple):
     def at(self, time: float | None) -> datetime | None:
         """Return the time of day of ``time``."""
         return None if time is None else self.wall + timedelta(seconds=time - self.now)
+
+    def milliseconds(self, time: float) -> int:
+        """Return ``time`` in ms since 1970."""
+        return round(1000 * (self.wall.timestamp() + time - self.now))
 
     def since(self, time: datetime) -> float:
         """Return when on the first clock it was ``time``."""
@@ -112,6 +116,15 @@ def _tell_registration(fields: Fields, registration: Registration, moment: Momen
     fields["last_phrase"] = registration.last_phrase or None
     fields["call_id"] = registration.call_id
     fields["cseq"] = registration.cseq + CSEQ_RESERVE
+    if sent := _sent_lately(registration, moment):
+        fields["sent_lately"] = sent
+
+
+def _sent_lately(registration: Registration, moment: Moment) -> tuple[int, ...]:
+    sent = registration.sent_lately(moment.now)
+    if registration.binding is not None and sent == (registration.binding.registered_at,):
+        return ()
+    return tuple(moment.milliseconds(time) for time in sent)
 
 
 def _reason(entry: Entry) -> str:

@@ -6,8 +6,9 @@ assignment that follows decides: those that are gone are released, those that st
 as long as the callbacks of a rebalance run.
 
 A process that was stopped (SIGSTOP, a paused virtual machine) does not know that its session is over. A tick a few
-times a second notices: while the last one is older than the session timeout :meth:`OwnedPartitions.may_act` is false,
-and everything is paused until the broker has taken a transaction under each partition's own epoch.
+times a second notices. Heartbeats go out four times in a session timeout, so a stop that is no longer than a quarter of
+it costs nothing; after a longer one :meth:`OwnedPartitions.may_act` is false at once, and everything is paused until
+each partition is confirmed.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 TICK = 0.2
 """Seconds between looks at errors, and at whether this process slept."""
+_NAP = 0.25
+"""Part of the session timeout that ticks may come late by."""
 _NOTHING = TopicPartition("", 0)
 """Polled to be told of the group's errors while no session polls."""
 
@@ -132,20 +135,24 @@ class OwnedPartitions(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             await stop_consumer(consumer)
 
     async def _tick(self) -> None:
-        slept = self._slept()
-        self._last_tick = self._clock.monotonic()
-        if slept and not self._dealing:
+        if self._slept() and not self._dealing:
             log.warning("this process slept; its partitions may be somebody else's")
-            await asyncio.gather(*(session.pause() for session in self._sessions.values()))
-            for session in self._sessions.values():
-                session.resume()
+            await self._doubt()
+        self._last_tick = self._clock.monotonic()
         for task in [*(session.task for session in self._sessions.values()), *self._releasing.values()]:
             if task.done() and not task.cancelled():
                 task.result()
         self._releasing = {number: task for number, task in self._releasing.items() if not task.done()}
 
     def _slept(self) -> bool:
-        return self._clock.monotonic() - self._last_tick > self._membership.session_timeout
+        return self._clock.monotonic() - self._last_tick > TICK + _NAP * self._membership.session_timeout
+
+    async def _doubt(self) -> None:
+        """Pause everything, and go on with what is confirmed."""
+        await asyncio.gather(*(session.pause() for session in self._sessions.values()))
+        if not self._dealing:
+            for session in self._sessions.values():
+                session.resume()
 
     async def _release(self, numbers: list[int]) -> None:
         """Begin to release sessions. They are paused, so nothing more is sent; their ends are awaited elsewhere."""

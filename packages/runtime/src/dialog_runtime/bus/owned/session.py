@@ -4,16 +4,21 @@ Theory of operation.
 
     state     | what goes on                              | left by
     ----------+-------------------------------------------+--------------------------------------------------------
-    TAKING    | open the writer (fences the owner before),| restored -> HELD
+    TAKING    | open the writer (fences the owner before),| restored and confirmed -> HELD
               | read state and input to their ends        |
     HELD      | input records go to the owner in order    | pause() -> PAUSED; writer breaks -> DOUBTED
-    PAUSED    | a rebalance is on, or the process slept:  | resume() and an offset committed under the writer's own
-              | nothing is started for the partition      | epoch -> HELD; that fails -> DOUBTED
-    DOUBTED   | the writer is fenced or broken: ask the   | a member, and nobody else wrote: same state, new writer
-              | group whether we are still its member     | -> HELD; somebody did -> owner lets go, TAKING
+    PAUSED    | a rebalance is on, or the process slept:  | resume() and confirmed -> HELD; writer breaks -> DOUBTED
+              | nothing is started for the partition      |
+    DOUBTED   | the writer is fenced or broken            | nobody else had it: same state, new writer, confirmed
+              |                                           | -> HELD; somebody may have -> owner lets go, TAKING
 
-``release()`` ends it from any state; the owner is told before it returns. In DOUBTED the owner's state is kept for as
-long as nobody else has written, because what it did during an outage of the broker (CSeq, expiry) is nowhere but there.
+*Confirmed* is a partition once the group took an offset from us as a member of its present generation, and then a
+transaction was committed under the writer's own epoch. Whoever else has the partition opens a writer first, so nobody
+had it since that epoch began, and the state that the owner has is the latest.
+
+``release()`` ends it from any state; the owner is told before it returns. In DOUBTED the state is kept only where the
+writer broke without being fenced, nothing was doubted since it last held, and the topic has no record of anybody else:
+what the owner did during an outage of the broker (CSeq, expiry) is nowhere but there. Else it is restored.
 """
 
 from __future__ import annotations
@@ -97,6 +102,8 @@ class PartitionSession:
         self._process = tools.processor(self._changed)
         self._told = False
         """The owner was told that it has the partition."""
+        self._continuous = False
+        """Nobody else can have had it since it was confirmed: neither was a rebalance on, nor did the process sleep."""
         self._next_offset: int | None = None
         self._live = asyncio.Event()
         self._live.set()
@@ -119,22 +126,19 @@ class PartitionSession:
 
     async def pause(self) -> None:
         """Start nothing new; wait, bounded, for what is in hand and for what waits to be committed."""
-        self._live.clear()
-        self._interrupt.set()
+        self._doubt()
         await self._stop_resuming()
-        if self.state is SessionState.HELD:
-            self.state = SessionState.PAUSED
-            self._tools.owner.paused(self.partition)
         if not await wait_for_event(self._hand_free, _HAND_WITHIN):
             log.warning("input record in hand takes long", partition=self.partition)
         if not self._writer.broken.is_set():
             await self._writer.flush(_FLUSH_WITHIN)
 
     def resume(self) -> None:
-        """Go on from the record after the last, once the writer has shown that nobody fenced it."""
+        """Go on from the record after the last, once it is confirmed that the partition is still ours."""
         self._interrupt.clear()
         self._seek()
-        self._resuming = asyncio.create_task(self._resume(), name=f"resume {self.partition}")
+        if self._resuming is None:
+            self._resuming = asyncio.create_task(self._resume(), name=f"resume {self.partition}")
 
     async def release(self) -> None:
         """Let go of the partition: owner first, then the writer."""
@@ -147,6 +151,15 @@ class PartitionSession:
         self.state = SessionState.RELEASED
         await self._tell_revoked()
         await self._writer.discard()
+
+    def _doubt(self) -> None:
+        """Start nothing new: it may be somebody else's by now."""
+        self._live.clear()
+        self._interrupt.set()
+        self._continuous = False
+        if self.state is SessionState.HELD:
+            self.state = SessionState.PAUSED
+            self._tools.owner.paused(self.partition)
 
     async def _run(self) -> None:
         if self._after is not None:
@@ -161,27 +174,32 @@ class PartitionSession:
     async def _take(self) -> None:
         self.state = SessionState.TAKING
         restored = await self._restored()
+        while not await self._confirmed():
+            self._writer.raise_failure()
+            restored = await self._restored()
         state, inputs = restored[self._state_partition], restored[self._inputs]
-        self._writer.written_to = state.next_offset - 1
-        self._next_offset = inputs.next_offset
-        self._writer.forget()
-        self._writer.begin()
         log.info("partition taken", partition=self.partition, state=len(state.rows), inputs=len(inputs.rows))
         self._told = True
-        self.state = SessionState.HELD
+        self._holds()
         await self._tools.owner.assigned(self.partition, tuple(state.rows.values()), tuple(inputs.rows.values()))
-        self._writer.add((), self._next_offset)
         self._seek()
 
     async def _restored(self) -> dict[TopicPartition, Restored]:
+        """Fence the owner before and read what it left. To that end be a member: the group may have gone on."""
         while True:
             await self._live.wait()
             try:
-                await self._writer.open()
-                return await self._read({self._state_partition: None, self._inputs: None})
+                if self._next_offset is None or await self._is_member():
+                    await self._writer.open()
+                    restored = await self._read({self._state_partition: None, self._inputs: None})
+                    self._writer.written_to = restored[self._state_partition].next_offset - 1
+                    self._next_offset = restored[self._inputs].next_offset
+                    self._writer.forget()
+                    self._writer.begin()
+                    return restored
             except (KafkaError, OSError) as error:
                 log.warning("taking over again", partition=self.partition, error=type(error).__name__)
-                await asyncio.sleep(_RETRY)
+            await asyncio.sleep(_RETRY)
 
     async def _follow(self) -> None:
         """Hand the owner its input until the writer breaks."""
@@ -218,17 +236,16 @@ class PartitionSession:
         await self._tools.owner.changed(self.partition, record)
 
     async def _regained(self) -> bool:
-        """Tell whether the partition is still ours after its writer broke, and its state the latest."""
+        """Tell whether the partition may still be ours after its writer broke, and its state the latest."""
         if self.state is SessionState.HELD:
             self._tools.owner.paused(self.partition)
         self.state = SessionState.DOUBTED
-        foreign = await self._foreign_records()
-        if foreign:
-            log.info("partition was taken over", partition=self.partition, records=foreign)
+        if self._writer.fenced or not self._continuous or await self._foreign_records() or not self._continuous:
+            log.info("partition was taken over", partition=self.partition, fenced=self._writer.fenced)
             return False
         self._writer.begin()
-        self.state = SessionState.HELD
-        self._tools.owner.resumed(self.partition)
+        if await self._confirmed() and self._holds():
+            self._tools.owner.resumed(self.partition)
         return True
 
     async def _foreign_records(self) -> int:
@@ -244,6 +261,20 @@ class PartitionSession:
                 log.warning("asking again", partition=self.partition, error=type(error).__name__)
             await asyncio.sleep(_RETRY)
 
+    async def _confirmed(self) -> bool:
+        """Wait until it is confirmed that the partition is ours; false where the writer breaks instead."""
+        while not self._writer.broken.is_set():
+            if await self._is_member() and await self._unfenced():
+                return True
+            await asyncio.sleep(_RETRY)
+        return False
+
+    def _holds(self) -> bool:
+        """Hold it, as is confirmed, unless it was doubted again meanwhile: then resume() goes on."""
+        self._continuous = self._live.is_set()
+        self.state = SessionState.HELD if self._continuous else SessionState.PAUSED
+        return self._continuous
+
     async def _is_member(self) -> bool:
         try:
             async with asyncio.timeout(_CONFIRM_WITHIN):
@@ -254,10 +285,10 @@ class PartitionSession:
         return True
 
     async def _resume(self) -> None:
-        if self.state is SessionState.PAUSED and await self._unfenced():
-            self.state = SessionState.HELD
-            self._tools.owner.resumed(self.partition)
+        confirmed = self.state is SessionState.PAUSED and await self._confirmed()
         self._live.set()
+        if confirmed and self._holds():
+            self._tools.owner.resumed(self.partition)
 
     async def _unfenced(self) -> bool:
         committed = self._writer.add((), self._next_offset)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ from aiokafka.errors import (
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from dialog_runtime.bus.consumers import cancelled
+from dialog_runtime.bus.consumers import cancelled, either
 from dialog_runtime.bus.errors import PermanentError
 from dialog_runtime.bus.message import Message
 from dialog_runtime.bus.names import Names
@@ -48,9 +49,10 @@ MOST_BYTES = 900_000
 """Size of one record; brokers refuse more than a megabyte."""
 _RETRY = 0.25
 
+_FENCED = (ProducerFenced, InvalidProducerEpoch)
+"""Somebody else opened a writer for the partition."""
 _BROKEN = (
-    ProducerFenced,
-    InvalidProducerEpoch,
+    *_FENCED,
     InvalidProducerIdMapping,
     InvalidTxnState,
     OutOfOrderSequenceNumber,
@@ -85,6 +87,8 @@ class PartitionWriter:
         self._task: asyncio.Task[None] | None = None
         self.broken = asyncio.Event()
         """Set once nothing can be written any more."""
+        self.fenced = False
+        """It broke because somebody else opened one, and so had the partition."""
         self.written_to = -1
         """Highest offset of a record of ours in the state topic."""
         self._offset: int | None = None
@@ -100,6 +104,7 @@ class PartitionWriter:
     def begin(self) -> None:
         """Write what waits, and what comes."""
         self.broken.clear()
+        self.fenced = False
         self._task = asyncio.create_task(self._run(self._producer), name=f"transactions {self._inputs.partition}")
 
     def forget(self) -> None:
@@ -131,13 +136,11 @@ class PartitionWriter:
         return future
 
     async def flush(self, within: float) -> bool:
-        """Wait until all is committed, at most ``within`` seconds; tell whether it is."""
-        try:
+        """Wait until all is committed, or cannot be, at most ``within`` seconds; tell whether it is."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(within):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
+                await either(self._idle, self.broken)
+        return self._idle.is_set()
 
     async def discard(self) -> None:
         """Write no more: the partition is somebody else's. What waits is told so."""
@@ -170,6 +173,7 @@ class PartitionWriter:
                 await self._transact(producer, batch)
             except _BROKEN as error:
                 log.warning("partition writer broke", partition=self._inputs.partition, error=type(error).__name__)
+                self.fenced = isinstance(error, _FENCED)
                 return
             except (KafkaError, OSError) as error:
                 log.warning("transaction failed", partition=self._inputs.partition, error=type(error).__name__)

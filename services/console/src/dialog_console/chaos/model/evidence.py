@@ -90,9 +90,7 @@ class Evidence:
     cseq_back: int = 0
     """REGISTERs that the simulator got with a CSeq that was not above the last of the same Call-ID."""
     most_in_20_s: int = 0
-    """REGISTER transactions of one user and one registrar at the simulator."""
-    most_of_all_in_20_s: int = 0
-    """The same of all registrars that took over from each other."""
+    """REGISTER transactions of one user at the simulator, of all registrars together."""
     ended_by_themselves: Sequence[str] = ()
     """Parts that ended without a fault."""
     cores: Sequence[str] = ()

@@ -15,7 +15,7 @@ from dialog_console.chaos.model.evidence import Evidence, State
 from dialog_console.chaos.model.lapses import unexcused
 
 STORM = 6
-"""REGISTER transactions that a registrar may make for one user in 20 seconds."""
+"""REGISTER transactions that one user may make in 20 seconds."""
 SHOWN = 20
 """Problems of one check that are told in words; all are counted."""
 HOST = "127.0.0.1"
@@ -112,9 +112,9 @@ def cseq_only_grows(evidence: Evidence) -> Problems:
 
 
 def no_storm(evidence: Evidence) -> Problems:
-    """Find whether a registrar sent more REGISTERs for one user than may be. Its successor cannot know how many."""
+    """Find whether more REGISTERs came for one user than may be, whoever sent them."""
     if evidence.most_in_20_s > STORM:
-        yield f"{evidence.most_in_20_s} REGISTER transactions of one user and one registrar in 20 s"
+        yield f"{evidence.most_in_20_s} REGISTER transactions of one user in 20 s"
 
 
 def no_secret_told(evidence: Evidence) -> Problems:

@@ -19,6 +19,7 @@ from dialog_sip.aio import Endpoint, Flow, ServerRequest, TlsOptions
 from dialog_sip.aio.ws import WsServerFlow
 from dialog_sip.dns_cache import Answer
 from dialog_sip.locating import Question, Record, Srv
+from dialog_sip.registration import Account, Registration, RegistrationSettings
 from fixtures.certificates import Authority
 from fixtures.registrar_edge import sip_request
 
@@ -75,6 +76,9 @@ class Events:
     def failed(self, failure: Failure) -> None:
         self.failures.append(failure)
         self.news.set()
+
+    def may_repeat(self) -> bool:
+        return True
 
     async def until(self, holds: Callable[[], object]) -> None:
         async with asyncio.timeout(DEADLINE):
@@ -272,6 +276,73 @@ async def test_away_from_an_address_that_is_gone_and_back(
     assert ("INFO", first) in stage.asked
     assert ("OPTIONS", first) in stage.asked
     assert stage.events.down == len(stage.events.up) - 1
+
+
+class Silence:
+    """A UDP port that takes everything and answers nothing."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", port))
+
+    def end(self) -> None:
+        self._socket.close()
+
+
+@pytest.mark.parametrize("met_by", ["REGISTER", "OPTIONS"])
+async def test_away_from_an_address_that_is_silent_and_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, met_by: str
+) -> None:
+    monkeypatch.setattr("dialog_registrar.adapters.keeper.RETURN_EVERY", 0.05)
+    monkeypatch.setattr("dialog_registrar.adapters.keeper.ANSWER_WITHIN", 0.1)
+    monkeypatch.setattr("dialog_registrar.adapters.pinging.ANSWER_WITHIN", 0.1)
+    monkeypatch.setattr("dialog_sip.failover.Failover.__init__.__kwdefaults__", {"avoid": 0.3, "longest": 0.3})
+    first = (await stage.pbx.listen("udp", "127.0.0.1")).address[1]
+    second = (await stage.pbx.listen("udp", "127.0.0.1")).address[1]
+    stage.dns.zone[("_sip._udp.pbx.example", "SRV")] = tuple(
+        Srv(priority, 1, port, "a.pbx.example") for priority, port in ((1, first), (2, second))
+    )
+    stage.dns.zone[("a.pbx.example", "A")] = ("127.0.0.1",)
+    server = Server(Transport.UDP, "pbx.example", 5060)
+    flows = stage.make(local_host="127.0.0.1", options_interval="20 ms" if met_by == "OPTIONS" else "0 s")
+    flows.open(server, None)
+    await stage.events.until(lambda: stage.asked if met_by == "OPTIONS" else stage.events.up)
+    await stage.pbx.close()
+    silence = Silence(first)
+    stage.pbx = Endpoint(stage._answer, keepalive=None, on_flow=stage.flows.append)
+    await stage.pbx.listen("udp", "127.0.0.1", second)
+    if met_by == "REGISTER":
+        registration = Registration(
+            Account("sip:alice@pbx.example", "sip:pbx.example"), RegistrationSettings(), call_id="c1",
+            contact="sip:alice@127.0.0.1",
+        )  # fmt: skip
+        registration.start(0.0)
+        flows.register(server, registration.register(0.0), stage.events).hush()
+    await stage.events.until(lambda: stage.events.down)
+    await stage.events.until(lambda: len(stage.events.up) > 1)
+    await stage.ask(flows, server, "MESSAGE")
+    assert ("MESSAGE", second) in stage.asked
+    count = len(stage.events.up)
+    silence.end()
+    await stage.pbx.listen("udp", "127.0.0.1", first)
+    await stage.events.until(lambda: len(stage.events.up) > count)
+    await stage.ask(flows, server, "INFO")
+    assert ("INFO", first) in stage.asked
+
+
+async def test_the_only_address_of_a_pbx_is_not_left_for_its_silence(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dialog_registrar.adapters.keeper.ANSWER_WITHIN", 0.01)
+    silence = Silence(0)
+    server = Server(Transport.UDP, "127.0.0.1", silence._socket.getsockname()[1])
+    flows = stage.make(local_host="127.0.0.1")
+    flows.open(server, None)
+    await stage.events.until(lambda: stage.events.up)
+    flows._unheard(flows._flow(server))
+    await asyncio.wait([stage.mine[0][1]], timeout=0.1)
+    assert (len(stage.events.up), stage.events.down) == (1, 0)
+    silence.end()
 
 
 @pytest.mark.parametrize(

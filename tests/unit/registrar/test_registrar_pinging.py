@@ -22,6 +22,7 @@ class Line:
         self.heard = 0
         self.asked = 0
         self.back: list[float] = []
+        self.lost: list[Flow] = []
         self.news = asyncio.Event()
         self._answers = list(answers)
 
@@ -34,7 +35,7 @@ class Line:
         return bool(answer)
 
     def pinger(self) -> Pinger:
-        return Pinger(lambda: cast("Flow", self), self.ask, self.back.append, every=0.01)
+        return Pinger(lambda: cast("Flow", self), self.ask, self.lost.append, self.back.append, every=0.01)
 
     async def until_asked(self, times: int) -> None:
         async with asyncio.timeout(DEADLINE):
@@ -75,7 +76,7 @@ async def test_a_silence_that_ended_is_told(
     line = Line(*answers)
     tasks.append(asyncio.create_task(line.pinger().run()))
     await line.until_asked(len(answers) + 2)
-    assert len(line.back) == times
+    assert len(line.back) == len(line.lost) == times
     assert all(0 < seconds < DEADLINE for seconds in line.back)
     assert not tasks[0].done()
 

@@ -75,7 +75,8 @@ class ExpressRequest:
 class ExpressLane:
     """Sends REGISTERs on flows of ``endpoint``; made once for it, and ended with it.
 
-    ``on_unheard`` is called with a flow on which nothing at all came from when a REGISTER went out to when it failed.
+    ``on_unheard`` is called with a flow on which nothing at all came from when a REGISTER went out to when it failed
+    or was hushed.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class ExpressLane:
     def hush(self, pending: _Sent) -> None:
         """Send a request no more (called by :meth:`ExpressRequest.hush`)."""
         self._transactions.hush(pending)
+        self._tell_unheard(pending)
 
     def abandon(self, pending: _Sent) -> None:
         """Forget a request (called by :meth:`ExpressRequest.cancel`)."""
@@ -148,10 +150,12 @@ class ExpressLane:
 
     def _fail(self, pending: _Sent, failure: Failure) -> None:
         self._transactions.end(pending)
-        sender, heard = pending.owner
-        if self._on_unheard is not None and pending.flow.heard == heard:
+        self._tell_unheard(pending)
+        _run(pending.owner[0].failed, failure)
+
+    def _tell_unheard(self, pending: _Sent) -> None:
+        if self._on_unheard is not None and pending.flow.heard == pending.owner[1]:
             _run(self._on_unheard, pending.flow)
-        _run(sender.failed, failure)
 
     def _via(self, flow: Flow) -> str:
         """Return the Via of a flow up to its branch."""

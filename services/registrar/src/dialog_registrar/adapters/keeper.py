@@ -1,9 +1,10 @@
 """Keeps a flow to one PBX open.
 
 Theory of operation. A task opens the flow, waits until it is lost, and opens it again with growing pauses. The PBX's
-addresses come from DNS (RFC 3263): one that takes no connection is passed over, one that falls silent is *suspect* and
-left where there is another. A flow to any but the preferred address is temporary: now and then a better one is opened
-beside it, and takes its place once the PBX has answered an OPTIONS there; the old flow stays a while for its calls.
+addresses come from DNS (RFC 3263): one that takes no connection is passed over. One on which a REGISTER or an OPTIONS
+meets silence is *suspect*: where there is another, it gets one more OPTIONS, and is left if that is not answered
+either. A flow to any but the preferred address is temporary: now and then a better one is opened beside it, and takes
+its place once the PBX has answered an OPTIONS there; the old flow stays a while for its calls.
 
 A UDP flow binds the local port that the Contacts of before name, so that bindings which are still valid at the PBX
 keep working.
@@ -27,7 +28,7 @@ from dialog_sip.aio.flow import Address
 from dialog_sip.locating import DEFAULT_PORTS, Hop, numeric_host
 from dialog_sip.transactions import TooManyTransactionsError
 
-from dialog_registrar.adapters.pinging import Pinger
+from dialog_registrar.adapters.pinging import ANSWER_WITHIN, Pinger
 from dialog_registrar.model.mapping import Server
 
 log = structlog.get_logger(__name__)
@@ -112,7 +113,8 @@ class Keeper:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep(port))
             if self._ping and self._server.transport is Transport.UDP:
-                tasks.create_task(Pinger(lambda: self._flow, self._is_there, self._is_back, every=self._ping).run())
+                pinger = Pinger(lambda: self._flow, self._is_there, self.suspect, self._is_back, every=self._ping)
+                tasks.create_task(pinger.run())
 
     def _is_back(self, seconds: float) -> None:
         log.warning("the PBX answers again", server=str(self._server), silent_for=round(seconds, 1))
@@ -175,7 +177,10 @@ class Keeper:
         self._suspects.clear()
         with contextlib.suppress(FlowError):
             other = await self._dialer.alternative(flow, self._destination)
-            if other is not None and not flow.closed:
+            if other is None:
+                return
+            heard = flow.heard
+            if not await self._answers(flow) and flow.heard == heard and not flow.closed:
                 log.warning("the PBX is silent, its next address is tried", server=str(self._server), next=other.host)
                 self._dialer.failed(flow)
                 flow.close()
@@ -190,7 +195,12 @@ class Keeper:
         except FlowError as error:
             log.info("no better address now", server=str(self._server), reason=str(error))
             return flow
-        if not await self._answers(found):
+        try:
+            there = await self._answers(found)
+        except asyncio.CancelledError:
+            found.close()
+            raise
+        if not there:
             self._dialer.failed(found)
             found.close()
             return flow
@@ -202,10 +212,10 @@ class Keeper:
 
     async def _answers(self, flow: Flow) -> bool:
         try:
-            return await self._is_there(flow)
-        except asyncio.CancelledError:
-            flow.close()
-            raise
+            async with asyncio.timeout(ANSWER_WITHIN):
+                return await self._is_there(flow)
+        except TimeoutError:
+            return False
 
     async def _is_there(self, flow: Flow) -> bool:
         try:

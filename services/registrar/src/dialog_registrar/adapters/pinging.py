@@ -24,19 +24,22 @@ _SPREAD: Final = 0.2
 class Pinger:
     """Pings one PBX each ``every`` seconds, on its flow of the moment.
 
-    ``ask`` tells whether an OPTIONS on a flow was answered; ``back`` is told that a silence of so many seconds ended.
+    ``ask`` tells whether an OPTIONS on a flow was answered; ``lost`` is told that a silence began on a flow, ``back``
+    that one of so many seconds ended.
     """
 
     def __init__(
         self,
         flow: Callable[[], Flow | None],
         ask: Callable[[Flow], Awaitable[bool]],
+        lost: Callable[[Flow], object],
         back: Callable[[float], None],
         *,
         every: float,
     ) -> None:
         self._flow = flow
         self._ask = ask
+        self._lost = lost
         self._back = back
         self._every = every
         self._spoke: Flow | None = None
@@ -67,6 +70,7 @@ class Pinger:
             self._spoke, self._silent_since = flow, None
         elif self._spoke is flow and flow.heard == heard and self._silent_since is None:
             self._silent_since = sent
+            self._lost(flow)
 
     async def _answers(self, flow: Flow) -> bool:
         try:

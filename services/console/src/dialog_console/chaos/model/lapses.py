@@ -37,12 +37,12 @@ def excused(evidence: Evidence) -> int:
 
 
 def was_wanted(lapse: Lapse, history: Sequence[RowWas]) -> bool:
-    """Tell whether the row asked for this binding from its grant on until after its end."""
+    """Tell whether the row asked for this binding from its grant on until after its end, whatever else was edited."""
     granted_at = lapse.ended - lapse.granted - _SLACK
     settled = [was for was in history if was.done < granted_at]
     moving = [was for was in history if was.done >= granted_at and was.begun < lapse.ended + _SLACK]
-    row = settled[-1].row if settled else None
-    return not moving and row is not None and row.is_bound and row.pbx is lapse.pbx
+    rows = [was.row for was in (*settled[-1:], *moving)]
+    return bool(settled) and all(row is not None and row.is_bound and row.pbx is lapse.pbx for row in rows)
 
 
 def is_excused(lapse: Lapse, blocked: Sequence[Span]) -> bool:

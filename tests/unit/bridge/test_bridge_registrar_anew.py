@@ -137,7 +137,7 @@ async def test_a_registrar_that_was_counted_dead_and_comes_back_has_its_calls_ag
 
 async def stray_success(bridge: BridgeWorld, *, shared: bool) -> None:
     """The PBX sends its 200 again, to a process of the registrar that does not know the INVITE."""
-    relay, invite = bridge.sent("INVITE")[0]
+    _, invite = bridge.sent("INVITE")[0]
     success = invite.respond(200, to_tag="pbx", headers=[("Contact", "<sip:100@192.0.2.7>")], body=SDP)
     back = Relay(RelayKind.RESPONSE, "stray", AOR, success.encode(), None, REGISTRAR)
     await (bridge.sip_request if shared else bridge.inbox)(back)

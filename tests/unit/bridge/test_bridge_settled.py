@@ -282,3 +282,23 @@ async def test_both_hang_up_at_once(talking: BridgeWorld) -> None:
     assert talking.outbox.forgotten == [CALL]
     await talking.answer("BYE", 200)
     assert talking.names().count("call-ended") == 1
+
+
+async def test_a_pbx_that_falls_silent_is_asked_whether_the_call_is_still_there(talking: BridgeWorld) -> None:
+    talking.media.sessions[0].events.silent()
+    await talking.settle()
+    assert phase(talking) is Phase.REINVITING
+    await talking.answer("INVITE", 200, body=SDP)
+    assert phase(talking) is Phase.TALKING
+    talking.media.sessions[0].events.silent()
+    await talking.settle()
+    await talking.answer("INVITE", 408, local=True)
+    assert talking.names()[-1] == "call-ended"
+
+
+async def test_silence_means_nothing_before_the_answer(bridge: BridgeWorld) -> None:
+    await bridge.start()
+    await bridge.answer("INVITE", 183, body=SDP)
+    bridge.media.sessions[0].events.silent()
+    await bridge.settle()
+    assert len(bridge.sent("INVITE")) == 1

@@ -91,6 +91,7 @@ REFUSALS = (Kind.EARLY_ANSWER_REFUSED, Kind.MEDIA_REFUSED)
 NEWS = {
     Kind.MEDIA_CONNECTED: "",
     Kind.MEDIA_LOST: "why",
+    Kind.MEDIA_SILENT: "",
     Kind.CANDIDATE_FOUND: "candidate:2",
     Kind.DIGIT_RECEIVED: "5",
 }

@@ -159,7 +159,7 @@ async def test_silence_ends_the_call() -> None:
             assert answer is not None
             peer.accept(answer)
             await reports.until(lambda: bool(reports.failures))
-            assert reports.failures == ["no packet from either side for 0.5 s"]
+            assert reports.failures == ["no packet from the client for 0.5 s"]
     finally:
         await session.close()
 

@@ -82,6 +82,10 @@ class MediaLine:
         """Pass it on."""
         self._report(MediaNews(Kind.MEDIA_CONNECTED))
 
+    def silent(self) -> None:
+        """Pass it on."""
+        self._report(MediaNews(Kind.MEDIA_SILENT))
+
     def failed(self, reason: str) -> None:
         """Pass it on."""
         self._report(MediaNews(Kind.MEDIA_LOST, reason))
@@ -139,7 +143,8 @@ async def _do(session: MediaSession, operation: actions.MediaAction) -> MediaRes
         case actions.TakeWebOffer(sdp):
             return MediaResult(Kind.OFFER_READY, sip=await session.take_web_offer(sdp))
         case actions.TakeSipAnswer(answer, done):
-            return MediaResult(done, web=await session.take_sip_answer(answer))
+            early = done is Kind.EARLY_ANSWER_READY
+            return MediaResult(done, web=await session.take_sip_answer(answer, early=early))
         case actions.TakeSipOffer(offer):
             return MediaResult(Kind.WEB_OFFER_READY, web=await session.take_sip_offer(offer))
         case actions.TakeWebAnswer(sdp):

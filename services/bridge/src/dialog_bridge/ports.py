@@ -42,6 +42,9 @@ class MediaEvents(Protocol):
     def connected(self) -> None:
         """Report that ICE and DTLS with the client are done: packets flow both ways. Once per ICE generation."""
 
+    def silent(self) -> None:
+        """Report that the PBX, which is to send, has been silent for a while: it may be gone. Once each silence."""
+
     def failed(self, reason: str) -> None:
         """Report that the media of either side is lost for good. At most once; the owner closes the session."""
 
@@ -59,8 +62,10 @@ class MediaSession(Protocol):
     async def take_web_offer(self, sdp: str) -> bytes:
         """Take the client's offer (a first or a later one) and return the offer for the SIP side."""
 
-    async def take_sip_answer(self, sdp: bytes) -> str | None:
+    async def take_sip_answer(self, sdp: bytes, *, early: bool = False) -> str | None:
         """Take the SIP side's answer and return the client's, or None where the client has nothing new to learn.
+
+        ``early``: the call is not answered yet, so that silence of the PBX means nothing.
 
         Comes again with 200 after 183, perhaps from another branch of a forked call (then media moves there), after our
         own re-INVITE, and in the ACK where :meth:`take_web_answer` or :meth:`sip_offer` gave an offer.

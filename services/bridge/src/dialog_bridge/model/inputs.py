@@ -78,6 +78,8 @@ class Kind(StrEnum):
     REANSWER_READY = "reanswer-ready"
     MEDIA_REFUSED = "media-refused"
     MEDIA_CONNECTED = "media-connected"
+    MEDIA_SILENT = "media-silent"
+    """The PBX has been silent for a while."""
     MEDIA_LOST = "media-lost"
     CANDIDATE_FOUND = "candidate-found"
     DIGIT_RECEIVED = "digit-received"

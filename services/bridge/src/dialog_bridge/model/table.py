@@ -197,7 +197,7 @@ def _rows() -> dict[P, Row]:
         P.TALKING,
         _go(P.REOFFERING, settled.hold, K.HOLD),
         _go(P.REOFFERING, settled.resume, K.RESUME),
-        _go(P.REOFFERING, settled.reoffer, K.REOFFER, K.REGISTRAR_MOVED),
+        _go(P.REOFFERING, settled.reoffer, K.REOFFER, K.MEDIA_SILENT, K.REGISTRAR_MOVED),
         _go(P.REOFFERING, settled.take_web_offer, K.WEB_OFFER),
         _go(P.TRANSFERRING, settled.transfer, K.TRANSFER),
         _go(P.CLOSING, ending.longest, K.DEADLINE),

@@ -65,7 +65,7 @@ EventSeen = Callable[[int, dtmf.Event, int, float], None]
 class Direction:
     """Turns packets of one side into packets for the other."""
 
-    __slots__ = ("_event_seen", "_flows", "is_open", "reception", "rewriter", "routes", "unusable")
+    __slots__ = ("_event_seen", "_flows", "is_open", "reception", "reports", "rewriter", "routes", "unusable")
 
     def __init__(self, rewriter: Rewriter, event_seen: EventSeen | None = None) -> None:
         self.routes: Routes = {}
@@ -75,8 +75,15 @@ class Direction:
         """False on hold: packets are counted and not passed on."""
         self.unusable = 0
         """Packets that are no RTP of an agreed payload type."""
+        self.reports = 0
+        """RTCP packets."""
         self._event_seen = event_seen
         self._flows = False
+
+    @property
+    def words(self) -> int:
+        """Packets of any kind that came from this side."""
+        return self.reception.packets + self.unusable + self.reports
 
     def knows(self, packet: bytes) -> bool:
         """Return whether this is an RTP packet of an agreed payload type."""

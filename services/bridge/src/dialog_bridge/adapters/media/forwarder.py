@@ -23,6 +23,7 @@ from dialog_bridge.adapters.media.direction import Direction, routes_to_sip, rou
 from dialog_bridge.adapters.media.ice import IceShared
 from dialog_bridge.adapters.media.keys import KeyPlayer
 from dialog_bridge.adapters.media.rtp import Rewriter
+from dialog_bridge.adapters.media.silence import Silence
 from dialog_bridge.adapters.media.sip_leg import SipLeg
 from dialog_bridge.adapters.media.sockets import PortPool
 from dialog_bridge.adapters.media.web_leg import WebLeg
@@ -30,12 +31,18 @@ from dialog_bridge.adapters.media.web_leg import WebLeg
 _TICK = 1.0
 """Seconds between looks at what is due."""
 
+_ASK_AT = 0.5
+"""Part of the longest silence after which the PBX is asked whether the call is still there."""
+
 
 class ForwarderEvents(Protocol):
     """What the media of a call reports. None of these may block or raise."""
 
     def connected(self) -> None:
         """Report that the client is connected."""
+
+    def silent(self) -> None:
+        """Report that the PBX has been silent for a while, once each silence."""
 
     def failed(self, reason: str) -> None:
         """Report that media is lost for good."""
@@ -71,7 +78,7 @@ class Forwarder:
         self.sip = SipLeg(ports, host, self)
         self.web = WebLeg(ice, certificate, self)
         self._player = KeyPlayer(self.to_sip, self.sip.send_rtp, self._set_gates)
-        self._heard_at = 0.0
+        self._silence_of_web, self._silence_of_sip = Silence(), Silence()
         self._report_at = 0.0
         self._ticking: asyncio.TimerHandle | None = None
         self._ended = False
@@ -87,6 +94,11 @@ class Forwarder:
         """Set which directions flow: on hold packets are counted and dropped."""
         self._sip_open, self._web_open = to_sip, to_web
         self._set_gates()
+
+    def expect(self, *, web: bool, sip: bool) -> None:
+        """Set which sides are to send from now on. What they did before does not count."""
+        self._silence_of_web.expect(expected=web)
+        self._silence_of_sip.expect(expected=sip)
 
     def press(self, digits: str, duration_ms: int) -> None:
         """Queue keys for the SIP side."""
@@ -143,7 +155,6 @@ class Forwarder:
         if self._ended:
             return
         if self._ticking is None:
-            self._heard_at = self._now()
             self._tick()
         self._events.connected()
 
@@ -154,7 +165,8 @@ class Forwarder:
             self._events.failed(reason)
 
     def _rtcp(self, packet: bytes, direction: Direction) -> None:
-        self._heard_at = now = self._now()
+        now = self._now()
+        direction.reports += 1
         for ssrc, ntp_middle in rtcp.sender_reports(packet):
             direction.reception.sender_report(ssrc, ntp_middle, now)
 
@@ -182,13 +194,19 @@ class Forwarder:
             # Spread, so that calls which began together do not report together (RFC 3550 section 6.3.1).
             self._report_at = now + self._settings.report_interval * random.uniform(0.5, 1.5)  # noqa: S311
             self._send_reports(now)
-        if now - self._last_heard() >= self._settings.silence_timeout:
-            self.web_lost(f"no packet from either side for {self._settings.silence_timeout:g} s")
-            return
-        self._ticking = self._loop.call_later(_TICK, self._tick)
+        self._watch_silence(now)
+        if not self._ended:
+            self._ticking = self._loop.call_later(_TICK, self._tick)
 
-    def _last_heard(self) -> float:
-        return max(self._heard_at, self.to_sip.reception.last_at or 0.0, self.to_web.reception.last_at or 0.0)
+    def _watch_silence(self, now: float) -> None:
+        limit = self._settings.silence_timeout
+        sides = ((self._silence_of_web, self.to_sip, "client"), (self._silence_of_sip, self.to_web, "PBX"))
+        for silence, direction, name in sides:
+            silence.look(direction.words, now)
+            if silence.seconds >= limit:
+                self.web_lost(f"no packet from the {name} for {limit:g} s")
+        if self._silence_of_sip.is_news(limit * _ASK_AT) and not self._ended:
+            self._events.silent()
 
     def _send_reports(self, now: float) -> None:
         wall = time.time()

@@ -59,6 +59,8 @@ class RelaySession:
         self._sip_said: Session | None = None
         self._sip_direction = Direction.SENDRECV
         self._held = False
+        self._answered = False
+        """Whether the call was: before that the PBX may be silent for as long as it rings."""
         self._closed = False
 
     async def take_web_offer(self, sdp: str) -> bytes:
@@ -73,8 +75,9 @@ class RelaySession:
         self._web_codecs = offer.codecs
         return self._say_to_sip(self._sip_description(self._wanted))
 
-    async def take_sip_answer(self, sdp: bytes) -> str | None:
+    async def take_sip_answer(self, sdp: bytes, *, early: bool = False) -> str | None:
         """Take the SIP side's answer and return the client's, where it waits for one."""
+        self._answered = self._answered or not early
         answer = SipDescription.read(sdp)
         agreement = agree(self._web_codecs, answer.codecs, chooser=answer.codecs)
         self._check_agreement(agreement)
@@ -100,6 +103,7 @@ class RelaySession:
         theirs = self._web_codecs if self._sip_offer is None else self._sip_offer.codecs
         agreement = agree(answer.codecs, theirs, chooser=answer.codecs).first_only()
         self._check_agreement(agreement)
+        self._answered = True
         self._web, self._web_codecs = answer, answer.codecs
         self._dtls_active = answer.setup is Setup.PASSIVE
         self._start_web(answer, Role.OFFERER)
@@ -211,6 +215,9 @@ class RelaySession:
             to_sip=self._sip_direction.receives and not self._held,
             to_web=self._sip_direction.sends and not self._held,
         )
+        web_sends = self._web is not None and self._web.direction.sends
+        sip_sends = self._sip_direction.sends and not self._held
+        self._forwarder.expect(web=self._answered and web_sends, sip=self._answered and sip_sends)
 
     def _sip_description(self, direction: Direction, answered: SipDescription | None = None) -> Session:
         web_ptime = None if self._web is None else self._web.ptime

@@ -25,7 +25,7 @@ class MediaSettings:
     connect_timeout: float = 30.0
     """For ICE and DTLS with the client together, from the moment that both descriptions are known."""
     silence_timeout: float = 60.0
-    """Without any RTP or RTCP from either side for so long the call is dead."""
+    """A side that is to send and gives no RTP or RTCP for so long is dead; after half of it the PBX is asked."""
     report_interval: float = 5.0
     """Between RTCP reports, on average (RFC 3550 section 6.2)."""
 

@@ -211,10 +211,9 @@ class Headers:
     def texts(self) -> Iterable[tuple[str, str]]:
         """Return key and value of every line in order, values unfolded and stripped."""
         # As _value() does it, without a call for each line.
-        values = [
-            _unfolded(value) if "\n" in (value := line.partition(":")[2].strip(" \t\r\n")) else value
-            for line in self._lines
-        ]
+        values = [line.partition(":")[2].strip(" \t\r\n") for line in self._lines]
+        if "\n" in "".join(values):
+            values = [_unfolded(value) if "\n" in value else value for value in values]
         return zip(self._keys, values, strict=True)
 
     def items(self) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 from dialog_sip.digest import Credentials
 from dialog_sip.fields.session_expires import SessionExpires
@@ -53,6 +53,11 @@ _LISTS: Final[dict[str, Callable[[str], tuple[object, ...]]]] = {
     **dict.fromkeys(("allow", "supported", "require", "proxy-require", "unsupported", "allow-events"), split_values),
 }
 """Headers whose lines are one list (RFC 3261 section 7.3.1)."""
+_READERS: Final[dict[str, Callable[[str], object]]] = {**_SINGLE, **_LISTS}
+
+
+def _text(text: str) -> tuple[object, ...]:
+    return (text,)
 
 
 def read_all(message: Message) -> dict[str, object]:
@@ -62,21 +67,12 @@ def read_all(message: Message) -> dict[str, object]:
     where it is malformed). Headers of which nothing more is known than their text are tuples of text, one a line.
     """
     values: dict[str, object] = {}
-    lists: dict[str, tuple[object, ...]] = {}
-    several: dict[str, list[object]] = {}
+    more: dict[str, list[object]] = {}
     for key, text in message.headers.texts():
-        single = _SINGLE.get(key)
-        if single is not None:
-            if key not in values:
-                values[key] = single(text)
-            continue
-        read = _LISTS.get(key)
-        line = (text,) if read is None else read(text)
-        if key not in lists:
-            lists[key] = line
-        else:
-            several.setdefault(key, list(lists[key])).extend(line)
-    values.update(lists)
-    for key, found in several.items():
-        values[key] = tuple(found)
+        if key not in values:
+            values[key] = _READERS.get(key, _text)(text)
+        elif key not in _SINGLE:
+            more.setdefault(key, []).extend(_LISTS.get(key, _text)(text))
+    for key, found in more.items():
+        values[key] = (*cast("tuple[object, ...]", values[key]), *found)
     return values

@@ -35,12 +35,8 @@ _new = tuple.__new__
 
 _NOT_BARE = re.compile(r"[\s<>\",?]")
 _QUOTED_NAME = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-# What nearly every value looks like: no escapes in the name and no blanks round the URI. A parameter that is the only
-# one, such as a tag, is taken here: a call less, 0.6 us of 1.3.
-_ONE_PARAM = r'(?:;([a-z]++)=([^;"\s]++)|(;.*))?'
-_COMMON_NAME_ADDR = re.compile(rf'(?:"([^"\\]*+)"[ \t]*+|([^"<]*+))<([^<>\s]++)>{_ONE_PARAM}', re.DOTALL)
-_COMMON_VIA = re.compile(rf"SIP/2\.0/([A-Z]++) ([A-Za-z0-9\-.]++)(?::([0-9]{{1,5}}+))?{_ONE_PARAM}", re.DOTALL)
-_COMMON_CSEQ = re.compile(r"([0-9]{1,9}) ([A-Z]+)")
+_TRANSPORTS = {f"SIP/2.0/{name}": name for name in ("UDP", "TCP", "TLS", "WS", "WSS")}
+_SENT_BY = re.compile(r"([A-Za-z0-9\-.]++)(?::([0-9]{1,5}+))?")
 _VIA = re.compile(
     r"SIP\s*/\s*2\.0\s*/\s*(?P<transport>[^\s/;]+)\s+"
     r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9\-._]+)\s*(?::\s*(?P<port>\d{1,5})\s*)?(?P<params>;.*)?",
@@ -66,13 +62,13 @@ class NameAddr(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> NameAddr:
         """Read one value (not a list). The URI is read when :attr:`uri` is."""
-        common = _COMMON_NAME_ADDR.fullmatch(text)
-        if common is not None:
-            quoted, name, uri, param, said, params = common.groups()
-            name = quoted or (name.strip() if name else "")
-            if not name.isascii():
-                name = readable(name)
-            return _new(cls, (name, uri, {param: said} if param else parse_params(params) if params else NO_PARAMS))
+        before, closed, params = text.partition(">")
+        name, _, uri = before.partition("<")
+        # Nearly always. With partition() it takes 0.4 to 0.9 us, by a regular expression it took 0.8 to 1.3.
+        if closed and uri and uri.isprintable() and " " not in uri and "<" not in uri:
+            plain = name and _plain_name(name)
+            if plain is not None and (not params or params[0] == ";"):
+                return _new(cls, (plain, uri, parse_params(params) if params else NO_PARAMS))
         if text.startswith('"'):
             return _parse_quoted(text)
         named, bracket, rest = text.partition("<")
@@ -104,6 +100,19 @@ class NameAddr(NamedTuple):
     def __str__(self) -> str:
         name = f"{quote(self.display_name)} " if self.display_name else ""
         return f"{name}<{self.uri_text}>{format_params(self.params)}"
+
+
+def _plain_name(text: str) -> str | None:
+    """Return what a display name without escapes says, None for another."""
+    if text[0] == '"':
+        name, closed, rest = text[1:].partition('"')
+        if not closed or "\\" in name or rest.strip(" \t"):
+            return None
+    elif '"' in text:
+        return None
+    else:
+        name = text.strip()
+    return name if name.isascii() else readable(name)
 
 
 def _parse_quoted(text: str) -> NameAddr:
@@ -150,12 +159,14 @@ class Via(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Via:
         """Read one value (not a list)."""
-        common = _COMMON_VIA.fullmatch(text)
-        if common is None:
+        protocol, _, rest = text.partition(" ")
+        sent_by, _, params = rest.partition(";")
+        transport, found = _TRANSPORTS.get(protocol), _SENT_BY.fullmatch(sent_by)
+        if transport is None or found is None:
             return _unusual_via(text)
-        transport, host, port, param, said, params = common.groups()
-        known = {param: said} if param else parse_params(params) if params else NO_PARAMS
-        return _new(cls, (transport, host, None if port is None else parse_port(port), known))
+        host, port = found.groups()
+        number = None if port is None else parse_port(port)
+        return _new(cls, (transport, host, number, parse_params(params) if params else NO_PARAMS))
 
     @property
     def sent_by(self) -> str:
@@ -205,9 +216,9 @@ class CSeq(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> CSeq:
         """Read the value."""
-        common = _COMMON_CSEQ.fullmatch(text)
-        if common is not None:
-            return _new(cls, (int(common.group(1)), common.group(2)))
+        number, _, method = text.partition(" ")
+        if method.isalpha() and method.isupper() and number.isdigit() and text.isascii() and len(number) < 10:
+            return _new(cls, (int(number), method))
         parts = text.split()
         if len(parts) != 2 or not is_token(parts[1]):
             raise RemoteProtocolError("CSeq is not a number and a method")

@@ -40,7 +40,7 @@ class Algorithm(Enum):
         """Return the algorithm of this name, MD5 for none at all (RFC 7616 section 3.3), None for an unknown one."""
         if name is None:
             return cls.MD5
-        return _BY_NAME.get(name.upper())
+        return _BY_NAME.get(name) or _BY_NAME.get(name.upper())
 
 
 _HASHLIB_NAMES = {"SHA-256": "sha256", "SHA-512-256": "sha512_256"}
@@ -59,7 +59,7 @@ class Qop(StrEnum):
     @classmethod
     def of(cls, name: str) -> Qop | None:
         """Return the quality of this name, None for an unknown one."""
-        return _QOPS.get(name.strip().lower())
+        return _QOPS.get(name) or _QOPS.get(name.strip().lower())
 
 
 _QOPS = {qop.value: qop for qop in Qop}

@@ -15,9 +15,9 @@ from dialog_sip.message import Response
 _SCHEME = "digest "
 _HEADERS = (("WWW-Authenticate", False), ("Proxy-Authenticate", True))
 
-_PARAM = re.compile(r'([A-Za-z]+)=(?:"([^"\\]*)"|([^\s",=]+))(?:, ?|$)')
-# One challenge, nothing in it escaped or blank where it need not be: what nearly all servers send.
-_PLAIN = re.compile(f"Digest (?:{_PARAM.pattern})+")
+# A parameter in its common dress, nothing escaped or blank where it need not be; else the whole rest, in one piece, so
+# that nothing is tried twice.
+_PARAM = re.compile(r'([A-Za-z]++)=(?:"([^"\\]*+)"|([^\s",=]++))(?:, ?|$)|.++', re.DOTALL)
 _NONCE = 'nonce="'
 _ANY_NONCE = "\0"
 """Stands for the nonce where what is round it is read."""
@@ -91,11 +91,12 @@ def auth_params(parts: list[str]) -> dict[str, str]:
 
 def plain_params(value: str) -> dict[str, str] | None:
     """Read what follows ``Digest`` in its common dress, names in lower case; None: it has to be read with more care."""
-    if not _PLAIN.fullmatch(value):
+    if not value.startswith("Digest "):
         return None
     pairs = _PARAM.findall(value, len(_SCHEME))
     params = {name.lower(): quoted or word for name, quoted, word in pairs}
-    return params if len(params) == len(pairs) else None
+    # The rest that is not plain has no name.
+    return params if len(params) == len(pairs) and "" not in params else None
 
 
 def _parse(value: str, *, proxy: bool) -> list[Challenge]:

@@ -18,7 +18,9 @@ _MASKED = re.compile(
 # Looked for once in each run of characters between delimiters: what comes before the first "sip:" is never tried again.
 _URI_PASSWORD = re.compile(rb"(?<![^\s@<>;])((?>[^\s@<>;]*?[sS][iI][pP][sS]?:)[^\s:@<>;]++):[^\s@<>;]++@")
 _NC = re.compile(r"[0-9A-Fa-f]{8}")
-_REQUIRED = ("username", "realm", "nonce", "uri", "response")
+_REQUIRED = frozenset({"username", "realm", "nonce", "uri", "response"})
+# Past the __new__ that NamedTuple makes: 1 us less.
+_new = tuple.__new__
 
 
 class Credentials(NamedTuple):
@@ -42,32 +44,41 @@ class Credentials(NamedTuple):
     @classmethod
     def parse(cls, value: str) -> Credentials:
         """Read a header's value. Raises :class:`RemoteProtocolError`."""
-        if value[: len(_SCHEME)].lower() != _SCHEME:
-            raise RemoteProtocolError("credentials are not those of digest")
         params = plain_params(value)
         if params is None:
+            if value[: len(_SCHEME)].lower() != _SCHEME:
+                raise RemoteProtocolError("credentials are not those of digest")
             params = auth_params(split_outside(value[len(_SCHEME) :], ","))
-        if "username" not in params and "username*" in params:
-            params["username"] = _extended(params["username*"])
-        algorithm, qop, nc = Algorithm.of(params.get("algorithm")), Qop.of(params.get("qop", "auth")), params.get("nc")
-        if any(name not in params for name in _REQUIRED) or algorithm is None or qop is None:
+            if "username" not in params and "username*" in params:
+                params["username"] = _extended(params["username*"])
+        said = params.get
+        algorithm, qop, nc, cnonce = (
+            Algorithm.of(said("algorithm")),
+            Qop.of(said("qop", "auth")),
+            said("nc"),
+            said("cnonce"),
+        )
+        if not params.keys() >= _REQUIRED or algorithm is None or qop is None:
             raise RemoteProtocolError("credentials are incomplete or of an unknown kind")
         if ("qop" in params) != (nc is not None) or (nc is not None and not _NC.fullmatch(nc)):
             raise RemoteProtocolError("qop and nc do not go together, or nc is no count")
-        if "cnonce" not in params and (nc is not None or algorithm.is_session):
+        if cnonce is None and (nc is not None or algorithm.is_session):
             raise RemoteProtocolError("cnonce is missing")
-        return cls(
-            username=params["username"],
-            realm=params["realm"],
-            nonce=params["nonce"],
-            uri=params["uri"],
-            response=params["response"],
-            algorithm=algorithm if "algorithm" in params else None,
-            opaque=params.get("opaque"),
-            cnonce=params.get("cnonce"),
-            nc=nc,
-            qop=qop,
-            userhash=params.get("userhash", "").lower() == "true",
+        return _new(
+            cls,
+            (
+                params["username"],
+                params["realm"],
+                params["nonce"],
+                params["uri"],
+                params["response"],
+                algorithm if "algorithm" in params else None,
+                said("opaque"),
+                cnonce,
+                nc,
+                qop,
+                said("userhash", "").lower() == "true",
+            ),
         )
 
     @property

@@ -24,21 +24,15 @@ class Reader(NamedTuple):
 
 
 def _ours() -> Reader:
-    from dialog_sip import NameAddr, Request, parse_message, read_all
-
-    def addresses(value: object) -> list[object]:
-        return [address.uri for address in value if isinstance(address, NameAddr)] if isinstance(value, tuple) else []
+    from dialog_sip import Request, parse_message, read_all
 
     def every(data: bytes) -> list[object]:
-        # Addresses keep their URI as text until it is asked for.
         message = parse_message(data)
-        values = read_all(message)
-        read: list[object] = [values, message.request_uri if isinstance(message, Request) else message.code]
-        for key in ("from", "to"):
-            address = values[key]
-            if isinstance(address, NameAddr):
-                read.append(address.uri)
-        return [*read, *addresses(values.get("contact")), *addresses(values.get("record-route"))]
+        values: dict[str, Any] = read_all(message)
+        # Addresses keep their URI as text until it is asked for.
+        addresses = (values["from"], values["to"], *values.get("contact", ()), *values.get("record-route", ()))
+        read = [address.uri for address in addresses]
+        return [values, *read, message.request_uri if isinstance(message, Request) else message.code]
 
     return Reader(parse_message, every)
 

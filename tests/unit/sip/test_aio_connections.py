@@ -10,7 +10,8 @@ from dialog_sip.aio.connection import Connection
 from dialog_sip.aio.flow import Flow, FlowError, Listener
 from dialog_sip.aio.handshake import Handshake
 from dialog_sip.aio.tcp import open_tcp
-from dialog_sip.aio.ws import WsFlow, listen_ws, open_ws
+from dialog_sip.aio.ws import listen_ws, open_ws
+from dialog_sip.aio.ws_flow import WsFlow
 from dialog_sip.framer import PING, PONG, Framer
 from websockets.frames import CloseCode
 from websockets.sync.client import connect as browse

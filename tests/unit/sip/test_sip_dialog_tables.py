@@ -21,11 +21,11 @@ from dialog_sip.sip_dialog import (
     ReliableResponses,
     SessionTimer,
     SessionTimerSettings,
+    calling,
     early_media,
     glare,
     glare_delay,
     offer_answer,
-    outgoing,
     reliable,
     session_timer,
     subscription,
@@ -346,8 +346,8 @@ class TestEarlyMedia:
         assert set(early_media.TRANSITIONS) == set(product(EarlyMediaState, early_media.EarlyMediaEvent))
         reliable_states = {state for state, _ in reliable.TRANSITIONS}
         assert reliable_states <= set(ReliableState)
-        peer = {event for event in outgoing.CallingEvent if event is not outgoing.CallingEvent.TIMER}
-        assert all((state, event) in outgoing.TRANSITIONS for state in outgoing.CallingState for event in peer)
+        peer = {event for event in calling.CallingEvent if event is not calling.CallingEvent.TIMER}
+        assert all((state, event) in calling.TRANSITIONS for state in calling.CallingState for event in peer)
 
     @pytest.mark.parametrize(
         ("responses", "state"),

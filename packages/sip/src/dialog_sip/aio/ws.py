@@ -1,14 +1,8 @@
-"""Websockets: one flow a connection, one SIP message a websocket message (RFC 7118).
-
-The frames are the business of ``websockets``' sans-I/O protocols. Messages go out as text where they are UTF-8, else
-as binary, and come in as either. Keepalive is a Ping frame, which the peer must answer (RFC 6455 section 5.5.2). Who
-cannot send Ping frames, such as a browser, sends a double CRLF and gets a CRLF (RFC 5626 section 4.4.1).
-"""
+"""Websockets: how each end opens one (RFC 6455 section 4, RFC 7118); :mod:`~dialog_sip.aio.ws_flow` is what follows."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import ssl
@@ -16,8 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidState
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import CloseCode
 from websockets.http11 import Request
 from websockets.protocol import CONNECTING, OPEN
 from websockets.server import ServerProtocol
@@ -25,7 +18,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
 from dialog_sip.aio.connection import Connection
-from dialog_sip.aio.flow import Address, Flow, FlowError, Listener, Receiver
+from dialog_sip.aio.flow import Address, Flow, Listener, Receiver
 from dialog_sip.aio.handshake import (
     SUBPROTOCOL,
     Handshake,
@@ -37,8 +30,8 @@ from dialog_sip.aio.handshake import (
     request_of,
 )
 from dialog_sip.aio.tcp import StreamListener, open_stream, verify_peer
-from dialog_sip.aio.tls import TlsOptions, client_context, server_context, tls_error, verify_web_host
-from dialog_sip.framer import PING, PONG
+from dialog_sip.aio.tls import TlsOptions, client_context, server_context, verify_web_host
+from dialog_sip.aio.ws_flow import WsFlow
 from dialog_sip.limits import MAX_MESSAGE
 from dialog_sip.uri import SipUri
 
@@ -49,119 +42,6 @@ _PROTOCOLS: Final = [Subprotocol(SUBPROTOCOL)]
 # At DEBUG the library logs frames, and so credentials: never let it.
 _log = logging.getLogger(f"{__name__}.frames")
 _log.setLevel(logging.WARNING)
-
-
-class WsFlow(Connection):
-    """One websocket; see :class:`WsClientFlow` and :class:`WsServerFlow` for its two ends."""
-
-    def __init__(
-        self,
-        protocol: ClientProtocol | ServerProtocol,
-        transport: str,
-        receiver: Receiver,
-        admit: Callable[[WsFlow], bool] | None = None,
-        on_ready: Callable[[WsFlow], object] | None = None,
-    ) -> None:
-        super().__init__(transport, receiver, admit, on_ready)
-        self._protocol = protocol
-        self._parts = bytearray()
-        self._answers_pings = True
-
-    def send(self, data: bytes) -> None:
-        """Send one message."""
-        if self.closed or self._protocol.state is not OPEN:
-            raise FlowError(f"the websocket is closed{': ' if self.reason else ''}{self.reason}")
-        if _is_text(data):
-            self._protocol.send_text(data)
-        else:
-            self._protocol.send_binary(data)
-        self._flush()
-
-    def ping(self) -> None:
-        """Send a Ping frame, and expect the Pong."""
-        if self.closed or self._protocol.state is not OPEN:
-            raise FlowError("the websocket is closed")
-        self._protocol.send_ping(b"")
-        self._flush()
-        self.expect_pong()
-
-    def close(self) -> None:
-        """Say goodbye and close."""
-        if not self.closed:
-            self._goodbye(CloseCode.NORMAL_CLOSURE)
-        super().close()
-
-    def taken(self, data: bytes) -> None:
-        """Take bytes of the handshake or of frames."""
-        if self.closed:
-            return
-        self._protocol.receive_data(data)
-        self._flush_quietly()
-        self._take_events()
-        error = self._protocol.parser_exc
-        if error is not None and not self.closed:
-            self.reason = f"the peer broke the websocket protocol: {error}"
-            super().close()
-
-    def eof_received(self) -> None:
-        """Learn that the peer sends nothing more (called by asyncio); the connection closes."""
-        if not self.closed:
-            self._protocol.receive_eof()
-            self._flush_quietly()
-            self._take_events()
-
-    def words_for(self, error: Exception) -> str:
-        """Say why the connection was lost."""
-        found = tls_error(error, f"{self.remote[0]}:{self.remote[1]}")
-        return super().words_for(error) if found is None else str(found)
-
-    def handshake_taken(self, _event: object) -> None:
-        """Take the other end's part of the handshake."""
-        raise NotImplementedError
-
-    def _take_events(self) -> None:
-        for event in self._protocol.events_received():
-            if self.closed:
-                return
-            if isinstance(event, Frame):
-                self._take_frame(event)
-            else:
-                self.handshake_taken(event)
-
-    def _take_frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.CLOSE:
-            # Our part of the closing handshake is in the buffer already.
-            close = self._protocol.close_rcvd
-            self.reason = f"the peer closed the websocket: {close}" if close is not None else ""
-            super().close()
-        elif frame.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
-            # Together they are no larger than MAX_MESSAGE: the library counts.
-            self._parts += frame.data
-            if frame.fin:
-                data = bytes(self._parts)
-                self._parts.clear()
-                self._take_message(data)
-
-    def _take_message(self, data: bytes) -> None:
-        if data == PING:
-            with contextlib.suppress(FlowError):
-                self.send(PONG)
-        elif data.strip(PONG):
-            self._receiver.message_received(self, data)
-
-    def _goodbye(self, code: CloseCode) -> None:
-        with contextlib.suppress(InvalidState, FlowError):
-            self._protocol.send_close(code)
-            self._flush()
-
-    def _flush(self) -> None:
-        for data in self._protocol.data_to_send():
-            if data:
-                self.write(data)
-
-    def _flush_quietly(self) -> None:
-        with contextlib.suppress(FlowError):
-            self._flush()
 
 
 class WsClientFlow(WsFlow):
@@ -189,14 +69,14 @@ class WsClientFlow(WsFlow):
     def shake(self) -> None:
         """Send the handshake request. Raises :class:`FlowError`."""
         self._client.send_request(request_of(self._client, self.handshake))
-        self._flush()
+        self.flush()
 
     def handshake_taken(self, _event: object) -> None:
         """Take the server's answer."""
         error = self._client.handshake_exc
         if error is None and self._client.subprotocol is None:
             error = HandshakeError(f"no websocket: the server does not speak the subprotocol {SUBPROTOCOL}")
-            self._goodbye(CloseCode.PROTOCOL_ERROR)
+            self.goodbye(CloseCode.PROTOCOL_ERROR)
         if error is None:
             self.opened.set_result(None)
             self.ready()
@@ -251,7 +131,7 @@ class WsServerFlow(WsFlow):
             return
         self.handshake = handshake_of(_event)
         self._server.send_response(answer_to(self._server, _event))
-        self._flush_quietly()
+        self.flush_quietly()
         if self._server.state is OPEN:
             self._stop(self._patience)
             self.ready()
@@ -327,11 +207,3 @@ async def listen_ws(local: Address, receiver: Receiver, options: TlsOptions | No
         context = await asyncio.to_thread(server_context, options)
     await listener.start(local, context)
     return listener
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -7,6 +7,7 @@ extension each. :class:`OutgoingInvite`, :class:`IncomingInvite` and :class:`Sip
 Messages built here hold neither Via nor Contact: whoever owns the sockets adds them.
 """
 
+from dialog_sip.sip_dialog.calling import CallingState
 from dialog_sip.sip_dialog.dialog_set import DialogSet
 from dialog_sip.sip_dialog.early_media import EarlyMedia, EarlyMediaState
 from dialog_sip.sip_dialog.glare import InviteGuard, glare_delay
@@ -14,7 +15,7 @@ from dialog_sip.sip_dialog.incoming import CalledState, IncomingInvite
 from dialog_sip.sip_dialog.initial import initial_request
 from dialog_sip.sip_dialog.machine import DialogEvent, DialogState
 from dialog_sip.sip_dialog.offer_answer import Meaning, OfferAnswer, OfferEvent, OfferState
-from dialog_sip.sip_dialog.outgoing import CallingState, OutgoingInvite
+from dialog_sip.sip_dialog.outgoing import OutgoingInvite
 from dialog_sip.sip_dialog.outputs import (
     Answered,
     Cancel,

@@ -10,13 +10,12 @@ later - its CANCEL was too slow - is acknowledged and ended with BYE at once, an
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
-from typing import Final
 
 from dialog_sip.errors import LocalProtocolError, RemoteProtocolError
 from dialog_sip.fields.rack import RAck
 from dialog_sip.fields.reason import Reason
 from dialog_sip.message import Request, Response
+from dialog_sip.sip_dialog.calling import CallingEvent, CallingState, after
 from dialog_sip.sip_dialog.dialog_set import DialogSet
 from dialog_sip.sip_dialog.early_media import EarlyMedia
 from dialog_sip.sip_dialog.glare import GuardEvent, GuardState, InviteGuard
@@ -33,45 +32,6 @@ from dialog_sip.values import CSeq
 EARLY_DIALOG_TERMINATED = 199
 MAX_ATTEMPTS = 4
 """INVITEs with one 422 after another."""
-
-
-class CallingState(StrEnum):
-    """Where the call stands."""
-
-    CALLING = "calling"
-    CANCELLING = "cancelling"
-    ANSWERED = "answered"
-    """A 2xx came; others may follow for 64*T1."""
-    DONE = "done"
-    """What goes on goes on in the session."""
-    FAILED = "failed"
-
-
-class CallingEvent(StrEnum):
-    """What moves it."""
-
-    SUCCESS = "success"
-    FAILURE = "failure"
-    CANCEL = "cancel"
-    TIMER = "timer"
-    """64*T1 after the first 2xx, or after nothing came."""
-
-
-_S, _E = CallingState, CallingEvent
-
-TRANSITIONS: Final = {
-    (_S.CALLING, _E.SUCCESS): _S.ANSWERED,
-    (_S.CALLING, _E.FAILURE): _S.FAILED,
-    (_S.CALLING, _E.CANCEL): _S.CANCELLING,
-    (_S.CANCELLING, _E.SUCCESS): _S.CANCELLING,
-    (_S.CANCELLING, _E.FAILURE): _S.FAILED,
-    (_S.CANCELLING, _E.CANCEL): _S.CANCELLING,
-    (_S.ANSWERED, _E.SUCCESS): _S.ANSWERED,
-    (_S.ANSWERED, _E.FAILURE): _S.ANSWERED,
-    (_S.ANSWERED, _E.CANCEL): _S.ANSWERED,
-    (_S.ANSWERED, _E.TIMER): _S.DONE,
-    **{(state, event): state for state in (_S.DONE, _S.FAILED) for event in CallingEvent},
-}
 
 
 class OutgoingInvite:
@@ -324,7 +284,4 @@ class OutgoingInvite:
         return known
 
     def _apply(self, event: CallingEvent) -> None:
-        following = TRANSITIONS.get((self._state, event))
-        if following is None:
-            raise LocalProtocolError(f"{event} cannot happen while {self._state}")
-        self._state = following
+        self._state = after(self._state, event)

@@ -19,7 +19,8 @@ Nothing here sleeps or opens a socket, so a test of a call is a list of steps::
 :class:`UserAgent` is a whole one: transactions, digest and calls of this library, on the wire.
 """
 
-from dialog_sip.testing.agent import Call, UserAgent
+from dialog_sip.testing.agent import UserAgent
+from dialog_sip.testing.call import Call
 from dialog_sip.testing.clock import ManualClock, TimeLimitError
 from dialog_sip.testing.peer import ScriptedPeer, UnexpectedMessageError
 from dialog_sip.testing.wire import MemoryFlow, Packet, Wire

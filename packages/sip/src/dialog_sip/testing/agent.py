@@ -15,13 +15,12 @@ from dialog_sip.sip_dialog import (
     Cancel,
     IncomingInvite,
     OutgoingInvite,
-    Output,
     Respond,
     Send,
     SessionSettings,
-    SipSession,
     initial_request,
 )
+from dialog_sip.testing.call import Call
 from dialog_sip.testing.clock import ManualClock
 from dialog_sip.testing.wire import MemoryFlow, Wire
 from dialog_sip.transactions import (
@@ -42,42 +41,6 @@ from dialog_sip.values import CSeq, NameAddr
 MAX_CHALLENGES = 3
 """Challenges of one request that are answered."""
 _WITH_CONTACT = frozenset({"INVITE", "UPDATE", "REFER", "NOTIFY", "SUBSCRIBE"})
-
-
-class Call:
-    """A call of a user agent. Call the methods of :attr:`machine` or :attr:`session`, then :meth:`flush`."""
-
-    def __init__(self, agent: UserAgent, machine: OutgoingInvite | IncomingInvite, peer: str) -> None:
-        self.machine = machine
-        self.peer = peer
-        """Name of the one at the other end of the wire."""
-        self.events: list[Output] = []
-        """What happened: all outputs but those that are sent."""
-        self._agent = agent
-
-    @property
-    def session(self) -> SipSession:
-        """The session, or the first branch while none has won. Raises :class:`AssertionError` before there is one."""
-        session = self.machine.session
-        if session is None and isinstance(self.machine, OutgoingInvite):
-            session = next(iter(self.machine.sessions), None)
-        if session is None:
-            raise AssertionError("nobody has answered yet")
-        return session
-
-    def do(self, what: Callable[..., object], *args: object, **options: object) -> None:
-        """Call a method of the machine or its session, and send what comes of it."""
-        what(*args, **options)
-        self.flush()
-
-    def flush(self) -> None:
-        """Send what is to be sent."""
-        self._agent.flush(self)
-
-    def take(self) -> list[Output]:
-        """Return and forget what happened."""
-        taken, self.events = self.events, []
-        return taken
 
 
 class UserAgent:
@@ -222,7 +185,7 @@ class UserAgent:
             case RequestReceived(name, request, flow):
                 self._take_request(name, request, flow.remote[0].removesuffix(".invalid"))
             case AckReceived(_, request, _):
-                self._in_call(request, lambda call: _route(call, request, now))
+                self._in_call(request, lambda call: call.receive(request, now))
             case CancelReceived(name, request, _):
                 self._take_cancel(name, request)
             case ResponseReceived(name, response, _):
@@ -242,13 +205,13 @@ class UserAgent:
         if request.to.tag is None and request.method == "INVITE":
             self._take_invite(name, request, peer)
             return
-        call = next((one for one in self.calls if _session_of(one, request) is not None), None)
+        call = next((one for one in self.calls if one.session_of(request) is not None), None)
         if call is None:
             code = 200 if request.to.tag is None else 481
             self.layer.respond(name, request.respond(code), self._clock.now)
             return
         self._servers[name] = (call, request)
-        _route(call, request, self._clock.now)
+        call.receive(request, self._clock.now)
         call.flush()
 
     def _take_invite(self, name: str, request: Request, peer: str) -> None:
@@ -306,7 +269,7 @@ class UserAgent:
 
     def _in_call(self, request: Request, then: Callable[[Call], None]) -> None:
         for call in self.calls:
-            if _session_of(call, request) is not None:
+            if call.session_of(request) is not None:
                 then(call)
                 call.flush()
                 return
@@ -329,19 +292,3 @@ class UserAgent:
             if due is not None and due <= now:
                 call.machine.handle_timer(now)
                 call.flush()
-
-
-def _session_of(call: Call, request: Request) -> SipSession | None:
-    machine = call.machine
-    if isinstance(machine, OutgoingInvite):
-        return machine.find(request)
-    return machine.session if machine.session.dialog.matches(request) else None
-
-
-def _route(call: Call, request: Request, now: float) -> None:
-    if isinstance(call.machine, IncomingInvite):
-        call.machine.receive_request(request, now)
-        return
-    session = call.machine.find(request)
-    if session is not None:
-        session.receive_request(request, now)

@@ -7,11 +7,10 @@ import logging
 import random
 import secrets
 from collections.abc import Callable
-from typing import Protocol
 
 import structlog
 from dialog_runtime.config.modules import Registrar as Config
-from dialog_sip import Capabilities, LocalProtocolError, Request, Response, SipUri, escape_user
+from dialog_sip import Capabilities, Request, Response, SipUri, escape_user
 from dialog_sip.aio import Endpoint, Flow, FlowError, ServerRequest, Trace
 from dialog_sip.aio.dial import Dialer
 from dialog_sip.aio.dns import SystemDns
@@ -20,6 +19,7 @@ from dialog_sip.aio.resolve import Dns, Resolver
 from dialog_sip.registration import Register
 from dialog_sip.transactions import TooManyTransactionsError
 
+from dialog_registrar.adapters.flow_events import Ack, FlowEvents, Transaction
 from dialog_registrar.adapters.keeper import Keeper, local_address, tls_options
 from dialog_registrar.model.incoming import ACCEPT
 from dialog_registrar.model.mapping import Server
@@ -30,7 +30,6 @@ from dialog_registrar.ports import (
     FlowDownError,
     RegisterEvents,
     RegisterTransaction,
-    ServerTransaction,
 )
 
 log = structlog.get_logger(__name__)
@@ -44,67 +43,6 @@ _BODIES = (
 # Methods are looked up in the table of ``model.incoming``; what an INVITE may require is for the bridges to judge.
 _CAPABILITIES = Capabilities(methods=None, extensions=None, bodies=_BODIES, answers=(ACCEPT,))
 _WEBSOCKETS = frozenset({"ws", "wss"})
-
-
-class FlowEvents(Protocol):
-    """Who hears of flows and of what comes in on them."""
-
-    def flow_up(self, server: Server, address: str) -> None:
-        """Learn of a new flow; ``address`` is ours, as Contacts have it."""
-
-    def flow_down(self, server: Server) -> None:
-        """Learn that it is lost."""
-
-    def flow_failed(self, server: Server, why: str) -> None:
-        """Learn that it cannot be opened now."""
-
-    def flow_closed(self, server: Server) -> None:
-        """Learn that it is closed for good."""
-
-    def silence_ended(self, server: Server, seconds: float) -> None:
-        """Learn that the PBX answers again, after so long a silence: it may have lost its bindings."""
-
-    def request_received(self, server: Server, transaction: ServerTransaction) -> None:
-        """Take a request; an ACK comes this way too, with a transaction that takes no answer."""
-
-    def success_received(self, server: Server, response: Response) -> None:
-        """Take a 2xx to an INVITE that is not known here: an earlier process sent it."""
-
-    def cancel_received(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """Learn that an INVITE is cancelled."""
-
-    def ack_timed_out(self, transaction: ServerTransaction) -> None:
-        """Learn that a 2xx was never acknowledged."""
-
-
-class _Transaction:
-    """A server transaction as the edge knows it."""
-
-    __slots__ = ("_server", "request")
-
-    def __init__(self, server: ServerRequest) -> None:
-        self._server = server
-        self.request = server.request
-
-    def respond(self, response: Response) -> None:
-        """Answer it."""
-        try:
-            self._server.send(response)
-        except LocalProtocolError as error:
-            # It ended meanwhile, or a bridge answers twice: nobody is there to be told.
-            log.debug("response not sent", reason=str(error))
-
-
-class _Ack:
-    """An ACK: nothing can be answered."""
-
-    __slots__ = ("request",)
-
-    def __init__(self, request: Request) -> None:
-        self.request = request
-
-    def respond(self, _response: Response) -> None:
-        """Nothing: an ACK is never answered (RFC 3261 section 17.1.1.3)."""
 
 
 class SipFlows:
@@ -290,8 +228,8 @@ class SipFlows:
         if server is None:
             server_request.respond(503)
             return
-        transaction = _Transaction(server_request)
-        server_request.on_ack = lambda ack: self._events.request_received(server, _Ack(ack))
+        transaction = Transaction(server_request)
+        server_request.on_ack = lambda ack: self._events.request_received(server, Ack(ack))
         server_request.on_cancel = lambda cancel: self._events.cancel_received(transaction, cancel)
         server_request.on_ack_timeout = lambda: self._events.ack_timed_out(transaction)
         self._events.request_received(server, transaction)
@@ -304,7 +242,7 @@ class SipFlows:
     def _ack_received(self, ack: Request, flow: Flow) -> None:
         server = self._servers.get(flow.id)
         if server is not None:
-            self._events.request_received(server, _Ack(ack))
+            self._events.request_received(server, Ack(ack))
 
 
 TRACE_MESSAGES = 16

@@ -6,8 +6,8 @@ CloudEvents SDK, or none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -26,8 +26,7 @@ class MalformedEventError(ValueError):
     """A record that is not an event of ours: a dead letter, with this error's words as the reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The CloudEvents attributes round an event.
 
     ``id`` is unique per ``source``; handlers drop a pair they have seen.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 
@@ -295,7 +295,7 @@ async def test_each_owner_begins_above_those_that_told_nothing(
     )
     told = record(REGISTRATIONS, old.aor, old)
     at = clock.utcnow().timestamp() - seconds
-    await owner.assigned(0, [replace(told, timestamp=int(at * 1000))], [record(MAPPINGS, old.aor, upserted())])
+    await owner.assigned(0, [told._replace(timestamp=int(at * 1000))], [record(MAPPINGS, old.aor, upserted())])
     alice = registrar.engine.holdings.get("alice@pbx.example")
     assert alice is not None
     assert alice.predecessor is not None

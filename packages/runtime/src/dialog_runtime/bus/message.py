@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
+from typing import NamedTuple
 from uuid import uuid4
 
 from dialog_schemas.cloudevents import Envelope, common_headers, encode
@@ -18,8 +18,7 @@ _ERROR_WORDS = 1000
 """How much of an error's text goes into a dead letter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One record to send. ``topic`` is without the prefix; ``partition`` is for producers that own one."""
 
     topic: str

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from dialog_schemas.cloudevents import Envelope, decode
 from dialog_schemas.relay import Headers, Relay
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One Kafka record. ``topic`` is without the configured prefix, ``timestamp`` in milliseconds since 1970."""
 
     topic: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from dialog_runtime.bus.record import Record
@@ -49,7 +49,7 @@ class DeadLetter:
     def original(self) -> Record:
         """The record as it came: key, value and headers."""
         headers = tuple(pair for pair in self.record.headers if not pair[0].startswith(ADDED))
-        return replace(self.record, topic=self.topic, headers=headers)
+        return self.record._replace(topic=self.topic, headers=headers)
 
     def replay_to(self) -> Topic:
         """Return the topic to put it on again. Raises :class:`ValueError` with the reason where it must not be.

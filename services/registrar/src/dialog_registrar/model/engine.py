@@ -14,7 +14,6 @@ A mapping in five steps: :meth:`upsert` (the row), :meth:`password_read` and :me
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from random import Random
 
 from dialog_schemas.registrations import RegistrationStatus
@@ -109,7 +108,7 @@ class Engine:
             entry = Entry(unusable(aor, revision), partition, predecessor=predecessor)
             self.holdings.add(entry)
         self.leaving.came_back(entry)
-        entry.mapping, entry.rejected = replace(entry.mapping, revision=revision), reason
+        entry.mapping, entry.rejected = entry.mapping._replace(revision=revision), reason
         self.settle(entry)
 
     def delete(self, aor: str, partition: int, predecessor: RegistrationStatus | None = None) -> None:

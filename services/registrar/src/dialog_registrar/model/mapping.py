@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,8 +24,7 @@ class Server(NamedTuple):
         return f"{self.transport}:{self.host}:{self.port}{self.location}"
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(NamedTuple):
     """One row. ``aor`` is ``sip_user@sip_host``."""
 
     aor: str

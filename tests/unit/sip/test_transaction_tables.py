@@ -113,13 +113,14 @@ ACKNOWLEDGED TRANSPORT_ERROR | ACKNOWLEDGED |             |
 
 SERVER_ROWS = rows("""
 TRYING      REQUEST         | TRYING       |             |
-TRYING      TU_PROVISIONAL  | PROCEEDING   | 183         |
+TRYING      RETRANSMIT      | PROCEEDING   | 100         |
+TRYING      TU_PROVISIONAL  | PROCEEDING   | 100         |
 TRYING      TU_SUCCESS      | COMPLETED    | 200         |
 TRYING      TU_FAILURE      | COMPLETED    | 486         |
 TRYING      DEADLINE        | COMPLETED    | 500         | ServerTimeout
 TRYING      TRANSPORT_ERROR | TERMINATED   |             | TransportFailed Terminated
-PROCEEDING  REQUEST         | PROCEEDING   | 180         |
-PROCEEDING  TU_PROVISIONAL  | PROCEEDING   | 183         |
+PROCEEDING  REQUEST         | PROCEEDING   | 100         |
+PROCEEDING  TU_PROVISIONAL  | PROCEEDING   | 100         |
 PROCEEDING  TU_SUCCESS      | COMPLETED    | 200         |
 PROCEEDING  TU_FAILURE      | COMPLETED    | 486         |
 PROCEEDING  DEADLINE        | COMPLETED    | 500         | ServerTimeout
@@ -136,6 +137,11 @@ def answering(code: int, tag: str = "peer-tag") -> Step:
 
 def responding(code: int) -> Step:
     return lambda bench, name: bench.respond(name, code)
+
+
+def provisionally(bench: LayerBench, name: str) -> None:
+    # What is no INVITE may get no other provisional response (RFC 4320 section 4.1).
+    bench.respond(name, 183 if bench.transaction(name).request.method == "INVITE" else 100)
 
 
 def cancelling(bench: LayerBench, name: str) -> None:
@@ -198,7 +204,7 @@ WIRE_AND_TIMERS: dict[str, Step] = {
     "TU_CANCEL": cancelling,
     "REQUEST": again,
     "ACK": peer_ack,
-    "TU_PROVISIONAL": responding(183),
+    "TU_PROVISIONAL": provisionally,
     "TU_SUCCESS": responding(200),
     "TU_FAILURE": responding(486),
 }
@@ -220,7 +226,7 @@ REACH: dict[str, dict[str, list[Step]]] = {
         "ACCEPTED": [responding(200)],
         "ACKNOWLEDGED": [responding(200), peer_ack],
     },
-    "SERVER": {"TRYING": [], "PROCEEDING": [responding(180)], "COMPLETED": [responding(486)]},
+    "SERVER": {"TRYING": [], "PROCEEDING": [provisionally], "COMPLETED": [responding(486)]},
 }
 
 MACHINES: dict[str, tuple[Machine, Rows]] = {

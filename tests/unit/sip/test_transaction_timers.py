@@ -180,13 +180,28 @@ def test_a_tu_that_does_not_answer_is_stood_in_for() -> None:
     bench.peer_sends(sip("OPTIONS", branch="z9hG4bK-2"))
     bench.clear()
     bench.advance(10.0)
-    assert bench.sent() == ["500"]
+    assert bench.sent() == ["100", "500"]
     bench.advance(49.9)
     assert bench.sent() == []
     bench.advance(0.1)
     [refusal] = bench.wire()
     assert refusal.headers.get("Retry-After") == "5"
     assert bench.heard().count("ServerTimeout") == 2
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_request_that_waits_is_told_100_when_its_client_is_down_to_t2(transport: str) -> None:
+    bench = LayerBench(transport)
+    name = bench.peer_sends(sip("OPTIONS", branch="z9hG4bK-1"))
+    bench.advance(3.49)
+    assert bench.sent() == []
+    bench.advance(0.01)
+    assert bench.sent() == ["100"]
+    bench.receive(sip("OPTIONS", branch="z9hG4bK-1"))
+    assert bench.sent() == ["100"]
+    bench.respond(name, 200)
+    bench.advance(10.0)
+    assert bench.sent() == ["200"]
 
 
 def test_ringing_keeps_a_request_alive() -> None:

@@ -221,7 +221,10 @@ _DO: dict[Action, Doer] = {
     Action.TRANSPORT_FAILED: _tell(TransportFailed),
     Action.ACK_TIMEOUT: _tell(AckTimeout),
     Action.RETRANSMISSIONS_OFF: _retransmissions_off,
-    **{action: _retransmit(action) for action in (Action.ARM_A, Action.ARM_E, Action.ARM_G, Action.ARM_2XX)},
+    **{
+        action: _retransmit(action)
+        for action in (Action.ARM_A, Action.ARM_E, Action.ARM_G, Action.ARM_2XX, Action.ARM_TRYING)
+    },
     **{action: _again(action) for action in (Action.AGAIN, Action.AGAIN_T2)},
     **{
         action: _deadline(action)

@@ -116,10 +116,15 @@ class TransactionLayer:
         self._engine.transmits.append(Transmit(flow, data))
 
     def respond(self, transaction: str, response: Response, now: float) -> None:
-        """Answer a peer's request. Raises :class:`LocalProtocolError` where it is over, or has its final response."""
+        """Answer a peer's request. Raises :class:`LocalProtocolError` where it is over, or has its final response.
+
+        Also for a 408, or a provisional response but 100, to what is no INVITE (RFC 4320 section 4).
+        """
         found = self._store.by_id.get(transaction)
         if found is None or found.is_client:
             raise LocalProtocolError("no such server transaction, or it is over")
+        if found.request.method != "INVITE" and (response.code == 408 or 100 < response.code < 200):
+            raise LocalProtocolError(f"{response.code} is no answer to {found.request.method}")
         self._engine.step(found, _tu_input(response), now, response)
 
     def cancel(self, transaction: str, now: float) -> bool:
@@ -184,7 +189,7 @@ class TransactionLayer:
             return
         merge = matching.merge_key(request)
         first = None if merge is None else self._store.merging.get(merge)
-        if first is not None and first.is_unanswered:
+        if first is not None and first.covers_copies:
             self.refuse(request, _MERGED, flow)
             return
         self._make_room(now)
@@ -263,8 +268,9 @@ class TransactionLayer:
             return
         if oldest.is_unanswered:
             refusal = oldest.request.respond(503, headers=[("Retry-After", 5)])
-            self._engine.step(oldest, Input.TU_FAILURE, now, refusal)
+            # Told first: over a reliable transport a refusal ends the transaction at once.
             self._engine.events.append(ServerTimeout(oldest.id, oldest.request, oldest.flow))
+            self._engine.step(oldest, Input.TU_FAILURE, now, refusal)
         if oldest.state is not State.TERMINATED:
             self._engine.end(oldest)
 

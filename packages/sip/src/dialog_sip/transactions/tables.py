@@ -1,4 +1,4 @@
-"""The transaction machines of RFC 3261 section 17 with RFC 6026, as tables.
+"""The transaction machines of RFC 3261 section 17 with RFC 6026 and RFC 4320, as tables.
 
 Theory of operation
 ===================
@@ -121,6 +121,8 @@ class Action(Enum):
     ARM_L = auto()
     ARM_M = auto()
     ARM_U = auto()
+    ARM_TRYING = auto()
+    """Arm the retransmission timer for a 100 to what is no INVITE (RFC 4320 section 4.1)."""
     AGAIN = auto()
     """Arm the retransmission timer once more, with the next interval."""
     AGAIN_T2 = auto()
@@ -246,12 +248,13 @@ INVITE_SERVER: Final = Machine(
 """RFC 3261 section 17.2.1 with RFC 6026 section 8.7."""
 
 SERVER: Final = Machine(
-    (S.TRYING, (A.ARM_U, A.PASS)),
+    (S.TRYING, (A.ARM_TRYING, A.ARM_U, A.PASS)),
     {
         (S.TRYING, I.REQUEST): (S.TRYING, ()),
-        (S.TRYING, I.TU_PROVISIONAL): (S.PROCEEDING, (A.SEND,)),
-        (S.TRYING, I.TU_SUCCESS): (S.COMPLETED, (A.SEND, A.ARM_J)),
-        (S.TRYING, I.TU_FAILURE): (S.COMPLETED, (A.SEND, A.ARM_J)),
+        (S.TRYING, I.RETRANSMIT): (S.PROCEEDING, (A.RETRANSMISSIONS_OFF, A.SEND_TRYING)),
+        (S.TRYING, I.TU_PROVISIONAL): (S.PROCEEDING, (A.RETRANSMISSIONS_OFF, A.SEND)),
+        (S.TRYING, I.TU_SUCCESS): (S.COMPLETED, (A.RETRANSMISSIONS_OFF, A.SEND, A.ARM_J)),
+        (S.TRYING, I.TU_FAILURE): (S.COMPLETED, (A.RETRANSMISSIONS_OFF, A.SEND, A.ARM_J)),
         (S.TRYING, I.DEADLINE): (S.TRYING, (A.GIVE_UP,)),
         (S.TRYING, I.TRANSPORT_ERROR): (S.TERMINATED, (A.TRANSPORT_FAILED,)),
         (S.PROCEEDING, I.REQUEST): (S.PROCEEDING, (A.RESEND,)),
@@ -265,4 +268,4 @@ SERVER: Final = Machine(
         (S.COMPLETED, I.TRANSPORT_ERROR): (S.TERMINATED, (A.TRANSPORT_FAILED,)),
     },
 )
-"""RFC 3261 section 17.2.2."""
+"""RFC 3261 section 17.2.2 with RFC 4320 section 4."""

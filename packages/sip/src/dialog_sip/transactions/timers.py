@@ -33,8 +33,19 @@ class Timers:
         """``64*T1``: timers B, F, H, J, L and M."""
         return 64 * self.t1
 
+    @property
+    def until_t2(self) -> float:
+        """How long a client takes until timer E runs for T2 (RFC 4320 section 4.1): 3.5 s."""
+        passed, interval = 0.0, self.t1
+        while interval < self.t2:
+            passed += interval
+            interval *= 2
+        return passed
+
     def first_interval(self, action: Action, *, reliable: bool) -> float | None:
         """Return the first retransmission interval; None where the transport makes retransmissions needless."""
+        if action is Action.ARM_TRYING:
+            return self.until_t2
         return None if reliable and action is not Action.ARM_2XX else self.t1
 
     def next_interval(self, transaction: Transaction, action: Action) -> float:

@@ -80,6 +80,11 @@ class Transaction:
         return not self.is_client and self.state in {State.TRYING, State.PROCEEDING}
 
     @property
+    def covers_copies(self) -> bool:
+        """True for a request of a peer that must not be taken once more: it has no final response, or a 2xx."""
+        return self.is_unanswered or (not self.is_client and self.response is not None and self.response.is_success)
+
+    @property
     def next_timer(self) -> float | None:
         """When the next of its timers runs out."""
         if self.retransmit_at is None:

@@ -17,44 +17,53 @@ MAX_NAME = 256
 
 def make_app(pbx: Pbx) -> Starlette:
     """Return the ASGI application."""
-
-    async def bindings(_request: Request) -> JSONResponse:
-        return JSONResponse(pbx.bindings())
-
-    async def calls(_request: Request) -> JSONResponse:
-        return JSONResponse(pbx.dialer.reports())
-
-    async def call(request: Request) -> JSONResponse:
-        report = pbx.dialer.report(request.path_params["name"])
-        return JSONResponse({"error": "no such call"}, 404) if report is None else JSONResponse(report)
-
-    async def hangup(request: Request) -> JSONResponse:
-        name = request.path_params["name"]
-        if not await pbx.dialer.hangup(name):
-            return JSONResponse({"error": "no such call"}, 404)
-        return JSONResponse(pbx.dialer.report(name))
-
-    async def dial(request: Request) -> JSONResponse:
-        try:
-            order = _order(request)
-            name = await pbx.call(order)
-        except ValueError as error:
-            return JSONResponse({"error": str(error)}, 400)
-        except LookupError:
-            return JSONResponse({"error": "no such phone"}, 404)
-        except FlowError as error:
-            return JSONResponse({"error": str(error)}, 503)
-        return JSONResponse(pbx.dialer.report(name), 202)
-
+    pages = _Pages(pbx)
     return Starlette(
         routes=[
-            Route("/bindings", bindings),
-            Route("/calls", calls),
-            Route("/calls/{name}", call),
-            Route("/calls/{name}", hangup, methods=["DELETE"]),
-            Route("/call", dial, methods=["POST"]),
+            Route("/bindings", pages.bindings),
+            Route("/calls", pages.calls),
+            Route("/calls/{name}", pages.call),
+            Route("/calls/{name}", pages.hangup, methods=["DELETE"]),
+            Route("/call", pages.dial, methods=["POST"]),
         ]
     )
+
+
+class _Pages:
+    def __init__(self, pbx: Pbx) -> None:
+        self._pbx = pbx
+        self._dialer = pbx.dialer
+
+    async def bindings(self, _request: Request) -> JSONResponse:
+        return JSONResponse(self._pbx.bindings())
+
+    async def calls(self, _request: Request) -> JSONResponse:
+        return JSONResponse(self._dialer.reports())
+
+    async def call(self, request: Request) -> JSONResponse:
+        report = self._dialer.report(request.path_params["name"])
+        return _refused("no such call", 404) if report is None else JSONResponse(report)
+
+    async def hangup(self, request: Request) -> JSONResponse:
+        name = request.path_params["name"]
+        if not await self._dialer.hangup(name):
+            return _refused("no such call", 404)
+        return JSONResponse(self._dialer.report(name))
+
+    async def dial(self, request: Request) -> JSONResponse:
+        try:
+            name = await self._pbx.call(_order(request))
+        except ValueError as error:
+            return _refused(str(error), 400)
+        except LookupError:
+            return _refused("no such phone", 404)
+        except FlowError as error:
+            return _refused(str(error), 503)
+        return JSONResponse(self._dialer.report(name), 202)
+
+
+def _refused(why: str, status: int) -> JSONResponse:
+    return JSONResponse({"error": why}, status)
 
 
 def _order(request: Request) -> Order:

@@ -7,13 +7,16 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from dialog_sandbox.errors import SandboxError
 from rich.console import Console
 
 from dialog_console.chaos.size import DEFAULT_FAULTS, DEFAULT_MAPPINGS, SECONDS_A_FAULT
+
+if TYPE_CHECKING:
+    from dialog_console.chaos.report import Report
 
 MAX_FAULTS = 2000
 MAX_MAPPINGS = 20_000
@@ -51,11 +54,15 @@ def command(
     console.print(f"seed {seed}: {faults} faults in {size.seconds:.0f} s, {mappings} mappings", markup=False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         made = runner.run(run(size, lambda line: console.print(line, markup=False)))
+    _tell(made, as_json=as_json, file=report)
+    sys.exit(not made.ok)
+
+
+def _tell(made: Report, *, as_json: bool, file: Path | None) -> None:
     text = json.dumps(made.as_json(), indent=2)
-    if report is not None:
-        report.write_text(text + "\n")
+    if file is not None:
+        file.write_text(text + "\n")
     if as_json:
         sys.stdout.write(text + "\n")
     else:
         Console(highlight=False).print(made.tables())
-    sys.exit(not made.ok)

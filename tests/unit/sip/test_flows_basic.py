@@ -7,7 +7,7 @@ import random
 import pytest
 from dialog_sip import Request, Response
 from dialog_sip.digest import Algorithm, DigestServer, Verdict
-from dialog_sip.registration import Account, Registration, RegistrationSettings, RegistrationState
+from dialog_sip.registration import Account, Registration, RegistrationSettings, RegistrationState, build_query
 from dialog_sip.sip_dialog import Answered, CalledState, CallingState, Ended, Established, Offered, Ringing
 from dialog_sip.testing import ManualClock, ScriptedPeer, UserAgent, Wire
 from fixtures.sip_calls import Stage, codes, one, sdp
@@ -63,6 +63,15 @@ class TestRegistrations:
         binding = self.registration.binding
         assert binding is not None
         assert binding.granted == 60
+
+    def test_2_3_request_for_the_current_contacts(self) -> None:
+        account = Account("sip:bob@example.com", "sip:registrar.invalid")
+        self.bob.request(build_query(account, call_id="q", cseq=1), "registrar")
+        query = self.challenge(self.registrar.expect_request("REGISTER"))
+        assert not query.contacts
+        self.registrar.reply(query, 200, headers=[("Contact", "<sip:bob@desk.invalid>;expires=3600")])
+        [(_, response)] = self.bob.answers
+        assert [contact.expires for contact in response.contacts] == [3600]
 
     def test_2_4_cancellation(self) -> None:
         self.registration.start(self.stage.clock.now)
@@ -153,7 +162,26 @@ class TestSessions:
         assert codes(call) == [408]
         # Seven INVITEs in 32 s, then silence.
         assert stage.wire.ladder(retransmissions=True) == ["alice INVITE proxy"] * 7
+        # Another proxy serves as well.
+        bob = stage.agent("bob")
+        again = alice.call("bob", sdp("alice"))
+        bob.last_call.do(bob.last_call.machine.accept, sdp("bob"), now=stage.clock.now)
+        assert one(again, Established)
+        again.do(again.session.bye)
         stage.settle()
+
+    def test_3_5_through_a_gateway_that_rewrites_sdp(self) -> None:
+        stage = Stage()
+        alice, gateway, bob = stage.agent("alice"), stage.peer("gateway"), stage.peer("bob")
+        call = alice.call("gateway", sdp("alice"))
+        invite = gateway.expect_request("INVITE")
+        invite.headers.add("Record-Route", "<sip:gateway.invalid;lr>")
+        gateway.reply(invite, 200, sdp=sdp("gateway"), contact="sip:bob@bob.invalid")
+        assert one(call, Answered).sdp == sdp("gateway")
+        assert gateway.expect_request("ACK").uri == "sip:bob@bob.invalid"
+        bob.expect_nothing()
+        call.do(call.session.bye)
+        assert [route.uri_text for route in gateway.expect_request("BYE").routes] == ["sip:gateway.invalid;lr"]
 
     def test_3_6_redirect_then_an_answer_in_the_ack(self) -> None:
         stage = Stage()

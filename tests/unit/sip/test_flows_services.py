@@ -1,21 +1,24 @@
-"""The services of RFC 5359 (and transfers of RFC 5589): hold, transfer, forwarding, pickup, park, click to dial."""
+"""The services of RFC 5359 (and transfers of RFC 5589). Names cite its sections; docs/sip-dialogs.md lists all."""
 
 from __future__ import annotations
 
+import pytest
 from dialog_sip import Request
+from dialog_sip.digest import Algorithm, DigestServer, Verdict
 from dialog_sip.fields import (
     PICKED_UP,
     Progress,
     ReferTarget,
     Replaces,
     ReplaceVerdict,
+    caller_of,
     find_replaced,
     is_picked_up_elsewhere,
     referred_by_of,
     replaces_of,
 )
 from dialog_sip.sdp import is_held, parse_sdp
-from dialog_sip.sip_dialog import Answered, Ended, Established, Offered, Referred, SipDialog, Transferred
+from dialog_sip.sip_dialog import Answered, Ended, Established, Offered, Referred, Ringing, SipDialog, Transferred
 from dialog_sip.testing import Call, UserAgent
 from dialog_sip.uri import SipUri
 from dialog_sip.values import NameAddr
@@ -234,20 +237,26 @@ class TestForwarding:
         accept(carol, stage.clock.now)
         assert one(again, Established)
 
-    def test_2_9_no_answer_is_forwarded_by_a_proxy(self) -> None:
+    @pytest.mark.parametrize(
+        ("section", "said"),
+        [("2.8 busy", [181]), ("2.9 no answer", [180, 181]), ("2.12 find-me", [180, 181, 180])],
+        ids=str,
+    )
+    def test_2_8_2_9_and_2_12_a_proxy_forwards(self, section: str, said: list[int]) -> None:
         stage = Stage()
         alice, proxy = stage.agent("alice"), stage.peer("proxy")
         call = alice.call("proxy", sdp("alice"))
         invite = proxy.expect_request("INVITE")
-        proxy.reply(invite, 180, tag="b1")
-        proxy.reply(invite, 181, tag="b1")
+        for number, code in enumerate(said):
+            proxy.reply(invite, code, tag=f"b1{number}")
+        assert [event.response.code for event in call.events if isinstance(event, Ringing)] == said
         proxy.reply(invite, 200, tag="b2", sdp=sdp("b2"), contact="sip:b2@proxy.invalid")
         assert proxy.expect_request("ACK").to.tag == "b2"
         assert call.session.dialog.remote_tag == "b2"
 
 
 class TestPickup:
-    def test_2_13_call_park_and_retrieval(self) -> None:
+    def test_2_15_call_park_and_retrieval(self) -> None:
         stage = Stage()
         alice, bob, park, carol = (stage.agent(name) for name in ("alice", "bob", "park", "carol"))
         call, answer = stage.established(alice, bob)
@@ -273,7 +282,7 @@ class TestPickup:
         accept(alice, stage.clock.now)
         assert one(retrieval, Established)
 
-    def test_2_15_pickup_of_a_call_that_rings(self) -> None:
+    def test_2_16_pickup_of_a_call_that_rings(self) -> None:
         stage = Stage()
         alice, bob, bill = stage.agent("alice"), stage.agent("bob"), stage.agent("bill")
         call = alice.call("bob", sdp("alice"))
@@ -301,6 +310,73 @@ class TestPickup:
         cancel.headers.add("Reason", str(PICKED_UP))
         assert is_picked_up_elsewhere(cancel)
         assert codes(alice.last_call) == [None]
+
+
+class TestConference:
+    def test_2_10_a_third_party_is_added(self) -> None:
+        """Alice mixes, which is no matter of SIP; to do so she holds Bob while she calls Carol."""
+        stage = Stage()
+        alice, bob, carol = stage.agent("alice"), stage.agent("bob"), stage.agent("carol")
+        call, answer = stage.established(alice, bob)
+        call.do(call.session.reinvite, sdp("alice", 2, "sendonly"))
+        answer_offer(answer, sdp("bob", 2, "recvonly"), stage.clock.now)
+        third, _ = stage.established(alice, carol)
+        call.take()
+        call.do(call.session.reinvite, sdp("alice", 3))
+        answer_offer(answer, sdp("bob", 3), stage.clock.now)
+        assert one(call, Answered).sdp == sdp("bob", 3)
+        for mixed in (call, third):
+            mixed.do(mixed.session.bye)
+        stage.settle()
+
+    def test_2_11_joining_is_refused_by_its_name(self) -> None:
+        """Join (RFC 3911) is no extension of ours: who asks for it hears so, and may call without."""
+        stage = Stage()
+        alice, carol = stage.agent("alice"), stage.peer("carol")
+        stage.established(alice, stage.agent("bob"))
+        headers = [("Require", "join"), ("Join", "1@alice;to-tag=a;from-tag=b")]
+        carol.request("INVITE", "alice", sdp=sdp("carol"), headers=headers)
+        carol.expect(100)
+        assert carol.expect_response(420).headers.get("Unsupported") == "join"
+
+
+class TestScreening:
+    def test_2_13_an_incoming_call_is_screened_by_who_calls(self) -> None:
+        stage = Stage()
+        bob, proxy = stage.agent("bob"), stage.peer("proxy")
+        proxy.request("INVITE", "bob", sdp=sdp("proxy"), headers=[("P-Asserted-Identity", "<sip:spit@spam.invalid>")])
+        assert caller_of(bob.last_call.machine.invite).uri == "sip:spit@spam.invalid"
+        bob.last_call.do(bob.last_call.machine.reject, 403)  # type: ignore[union-attr]
+        proxy.expect(100)
+        proxy.expect(403)
+
+    def test_2_14_an_outgoing_call_is_screened_though_its_caller_is_known(self) -> None:
+        stage = Stage()
+        alice, proxy = stage.agent("alice", password="secret"), stage.peer("proxy")
+        digest = DigestServer("proxy", [Algorithm.SHA_256], proxy=True)
+        call = alice.call("proxy", sdp("alice"))
+        proxy.reply(proxy.expect_request("INVITE"), 407, headers=digest.challenge(stage.clock.now))
+        proxy.expect("ACK")
+        again = proxy.expect_request("INVITE")
+        assert digest.verify(again, lambda _: "secret", stage.clock.now) is Verdict.OK
+        proxy.reply(again, 403)
+        proxy.expect("ACK")
+        assert codes(call)[-1] == 403
+        stage.settle()
+
+
+def test_2_17_automatic_redial_after_busy() -> None:
+    """What tells that Bob is free (RFC 4235) is a subscription of the application's; calling again is a new call."""
+    stage = Stage()
+    alice, bob = stage.agent("alice"), stage.agent("bob")
+    busy = alice.call("bob", sdp("alice"))
+    bob.last_call.do(bob.last_call.machine.reject, 486)  # type: ignore[union-attr]
+    assert codes(busy) == [486]
+    again = alice.call("bob", sdp("alice"))
+    accept(bob, stage.clock.now)
+    assert one(again, Established)
+    again.do(again.session.bye)
+    stage.settle()
 
 
 def test_2_18_click_to_dial() -> None:

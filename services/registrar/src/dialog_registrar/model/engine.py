@@ -37,8 +37,6 @@ READ_AGAIN = 30.0
 """Seconds after which a password without a row is looked for again."""
 PATIENCE = 10.0
 """Seconds that a REGISTER waits for its turn before the status says why."""
-HELD_UP = 1.0
-"""Seconds after which a REGISTER that may not be sent now is tried again, up to four times that."""
 RESTART_WITHIN = 4.0
 """Seconds of silence in which a PBX may have been started anew."""
 
@@ -269,7 +267,7 @@ class Engine:
     def put_off(self, entry: Entry) -> None:
         """Let an entry that may not send now ask again later."""
         entry.asked = False
-        self._timers.set(entry, self.now() + HELD_UP * (1 + 3 * self._rng.random()))
+        self._timers.set(entry, entry.held_up_until(self.now(), self._rng.random()))
 
     def jitter(self) -> float:
         """Return a random number from 0 to 1."""

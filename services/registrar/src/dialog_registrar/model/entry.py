@@ -85,6 +85,13 @@ class Entry:
             return registration.binding.expires_at
         return now + FRESH_WITHIN
 
+    def held_up_until(self, now: float, jitter: float) -> float:
+        """Return when to ask again whether its REGISTER may be sent: spread, but soon where a binding is to end."""
+        spread = min(max((self.deadline(now) - now) / 4, HELD_UP), 3 * HELD_UP)
+        return now + HELD_UP + spread * jitter
 
+
+HELD_UP = 1.0
+"""Seconds at least until a REGISTER that may not be sent now is tried again."""
 FRESH_WITHIN = 10.0
 """Seconds that a REGISTER without a binding to lose stands back for those that have one."""

@@ -27,7 +27,6 @@ _ELEMENTS = {
     )
     for separator in (",", ";")
 }
-_NEEDS_ESCAPE = re.compile(r'[\\"\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
 _ESCAPES = str.maketrans({chr(code): f"\\{chr(code)}" for code in (*range(0x20), 0x7F, 0x22, 0x5C) if code != 0x09})
 # What stands between the backslashes that escape; findall() is several times faster than sub().
 _UNESCAPED = re.compile(r"\\?(.[^\\]*)", re.DOTALL)
@@ -40,9 +39,11 @@ def is_token(text: str) -> bool:
 
 def quote(text: str) -> str:
     """Return ``text`` as a ``quoted-string``. Raises :class:`LocalProtocolError` on a line break."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     if "\r" in text or "\n" in text:
         raise LocalProtocolError("a quoted string cannot hold a line break")
-    return f'"{text.translate(_ESCAPES) if _NEEDS_ESCAPE.search(text) else text}"'
+    return f'"{text.translate(_ESCAPES)}"'
 
 
 def unquote(text: str) -> str:

@@ -228,6 +228,10 @@ class Headers:
         """Return the lines, each with its line end."""
         return "\r\n".join(self._lines) + "\r\n" if self._lines else ""
 
+    def has_any(self, keys: frozenset[str]) -> bool:
+        """Tell whether one of these headers is there; they are given as :func:`key_of` has them."""
+        return not keys.isdisjoint(self._keys)
+
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and key_of(name) in self._keys
 

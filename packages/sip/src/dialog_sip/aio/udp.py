@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 
 from dialog_sip.aio.flow import Address, Flow, FlowError, Listener, Receiver, plain_address
 
@@ -32,7 +31,10 @@ class UdpFlow(Flow):
         """Send one datagram."""
         if self.closed:
             raise FlowError("the flow is closed")
-        _send(lambda: self._socket.send(data))
+        try:
+            self._socket.send(data)
+        except OSError as error:
+            _judge(error)
 
     def close(self) -> None:
         """Close the socket."""
@@ -114,7 +116,10 @@ class UdpListener(Listener):
 
     def send_to(self, data: bytes, remote: Address) -> None:
         """Send one datagram."""
-        _send(lambda: self._socket.sendto(data, remote))
+        try:
+            self._socket.sendto(data, remote)
+        except OSError as error:
+            _judge(error)
 
     def forget(self, flow: Flow) -> None:
         """Drop the flow of a peer."""
@@ -155,13 +160,10 @@ class UdpListener(Listener):
             self._receiver.message_received(flow, data)
 
 
-def _send(send: Callable[[], int]) -> None:
-    try:
-        send()
-    except BlockingIOError:
-        # The socket buffer is full, as a router's may be: the transaction sends again.
-        return
-    except OSError as error:
+def _judge(error: OSError) -> None:
+    """Tell what it means that a datagram was not sent. Raises :class:`FlowError`."""
+    # A full socket buffer is none, no more than a full router: the transaction sends again.
+    if not isinstance(error, BlockingIOError):
         raise FlowError(f"datagram was refused: {error.strerror}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import Enum, StrEnum
+from functools import lru_cache
 
 
 class Algorithm(Enum):
@@ -18,6 +19,8 @@ class Algorithm(Enum):
 
     def __init__(self, wire: str) -> None:
         # Kept, not computed: a digest of a REGISTER asks for them five times.
+        self.wire = wire
+        """Name on the wire."""
         self._hash_name = wire.removesuffix("-sess")
         self.is_session = self._hash_name != wire
         """Whether nonce and cnonce go into the secret (RFC 7616 section 3.4.2)."""
@@ -91,7 +94,13 @@ def digest_response(
     if nc is not None and qop is Qop.AUTH_INT:
         action += f":{algorithm.hash(body)}"
     middle = nonce if nc is None else f"{nonce}:{nc}:{cnonce}:{qop}"
-    return algorithm.hash(f"{secret}:{middle}:{algorithm.hash(action)}")
+    return algorithm.hash(f"{secret}:{middle}:{_hash_of_action(algorithm, action)}")
+
+
+@lru_cache(maxsize=128)
+def _hash_of_action(algorithm: Algorithm, action: str) -> str:
+    """Return a hash that is the same for all users that register at one server."""
+    return algorithm.hash(action)
 
 
 def hashed_username(algorithm: Algorithm, username: str, realm: str) -> str:

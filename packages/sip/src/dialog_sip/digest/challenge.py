@@ -57,7 +57,7 @@ class Challenge(NamedTuple):
         if self.stale:
             parts.append("stale=true")
         if self.names_algorithm:
-            parts.append(f"algorithm={self.algorithm.value}")
+            parts.append(f"algorithm={self.algorithm.wire}")
         if self.qops:
             parts.append(f'qop="{", ".join(self.qops)}"')
         if self.utf8:

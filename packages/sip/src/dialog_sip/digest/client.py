@@ -11,7 +11,7 @@ Nothing here holds a password: it is an argument of the calls that need it.
 from __future__ import annotations
 
 import hmac
-import secrets
+import os
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class _Nonce:
 
 
 def _random() -> str:
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 class DigestClient:
@@ -142,7 +142,10 @@ class DigestClient:
         ]
 
     def _known(self, proxy: bool, realm: str) -> _Nonce | None:
-        return next((one for one in self._nonces if (one.challenge.proxy, one.challenge.realm) == (proxy, realm)), None)
+        for one in self._nonces:
+            if one.challenge.realm == realm and one.challenge.proxy is proxy:
+                return one
+        return None
 
     def _refused(self, challenge: Challenge, request: Request | None) -> bool:
         known = self._known(challenge.proxy, challenge.realm)

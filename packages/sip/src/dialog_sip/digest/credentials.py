@@ -90,7 +90,7 @@ class Credentials(NamedTuple):
         parts = [f"Digest username={quote(self.username)}", f"realm={quote(self.realm)}", f"nonce={quote(self.nonce)}"]
         parts += [f"uri={quote(self.uri)}", f'response="{self.response}"']
         if self.algorithm is not None:
-            parts.append(f"algorithm={self.algorithm.value}")
+            parts.append(f"algorithm={self.algorithm.wire}")
         if self.cnonce is not None:
             parts.append(f"cnonce={quote(self.cnonce)}")
         if self.nc is not None:

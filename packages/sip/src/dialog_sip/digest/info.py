@@ -9,10 +9,12 @@ from dialog_sip.digest.algorithm import Qop
 from dialog_sip.digest.challenge import auth_params
 from dialog_sip.errors import RemoteProtocolError
 from dialog_sip.grammar import quote, split_outside
+from dialog_sip.headers import key_of
 from dialog_sip.message import Response
 
 HEADERS = {False: "Authentication-Info", True: "Proxy-Authentication-Info"}
 """Header by whether a proxy says it (RFC 7615 section 4)."""
+_KEYS = frozenset(key_of(name) for name in HEADERS.values())
 
 
 class AuthenticationInfo(NamedTuple):
@@ -52,6 +54,8 @@ class AuthenticationInfo(NamedTuple):
 
 def infos_of(response: Response) -> Iterator[tuple[bool, AuthenticationInfo]]:
     """Iterate over what a response says: whether a proxy says it, and what; what cannot be read is left out."""
+    if not response.headers.has_any(_KEYS):
+        return
     for proxy, name in HEADERS.items():
         value = response.headers.get(name)
         if value is None:

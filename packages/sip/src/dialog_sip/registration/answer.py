@@ -13,7 +13,7 @@ from dialog_sip.values import NameAddr, parse_seconds
 _MAY_PASS = frozenset({408, 423, 429, 430, 480, 482, 491, 494, 600})
 """Failures below 500, and one above, that are as likely to be gone the next time."""
 
-_TELLS_MORE = ("Service-Route", "Path", "Flow-Timer", "Require")
+_TELLS_MORE = frozenset({"service-route", "path", "flow-timer", "require"})
 
 
 def event_of_failure(code: int) -> RegistrationEvent:
@@ -44,9 +44,8 @@ def granted_expires(response: Response, contact: str, requested: int, dropped: C
 def plain_grant(response: Response, contact: str) -> int | None:
     """Return the grant of a 2xx that says nothing but that our Contact is bound, as nearly all do; None for others."""
     headers = response.headers
-    for name in _TELLS_MORE:
-        if name in headers:
-            return None
+    if headers.has_any(_TELLS_MORE):
+        return None
     values = headers.get_all("Contact")
     if len(values) != 1:
         return None

@@ -1,4 +1,4 @@
-"""SIP sans-I/O: messages, transactions, registration, SIP dialogs, SDP, digest; asyncio drivers in dialog_sip.aio."""
+"""SIP (RFC 3261) sans-I/O: messages, transactions, registration, SIP dialogs, SDP, digest; drivers are in ``aio``."""
 
 from dialog_sip.capabilities import Capabilities
 from dialog_sip.errors import Layer, LocalProtocolError, RemoteProtocolError, SipError

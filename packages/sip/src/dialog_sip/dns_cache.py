@@ -13,11 +13,13 @@ from dialog_sip.locating import Question, Record
 SHORTEST: Final = 5.0
 """Seconds that an answer is kept although it says 0: a burst of registrations asks once."""
 LONGEST: Final = 86_400.0
+"""Seconds that an answer is kept whatever it says."""
 LONGEST_NEGATIVE: Final = 300.0
 """Seconds that a name is not asked for again which DNS does not know: somebody may be about to add it."""
 STALE: Final = 86_400.0
 """Seconds after its end that an answer still serves while DNS is away."""
 MAX_ANSWERS: Final = 10_000
+"""Answers that are kept."""
 
 
 class Answer(NamedTuple):

@@ -1,4 +1,7 @@
-"""Who was wrong: the peer (:class:`RemoteProtocolError`) or this program (:class:`LocalProtocolError`)."""
+"""Who was wrong: the peer (:class:`RemoteProtocolError`) or this program (:class:`LocalProtocolError`).
+
+The statuses to answer with are those of RFC 3261 section 21.
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from dialog_sip.locating import Hop
 AVOID: Final = 60.0
 """Seconds that an address is avoided after its first failure."""
 LONGEST: Final = 900.0
+"""Seconds that an address is avoided at most."""
 MAX_REMEMBERED: Final = 10_000
 """Failed addresses that are remembered; of more the oldest are forgotten."""
 

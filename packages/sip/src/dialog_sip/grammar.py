@@ -16,6 +16,7 @@ Params = Mapping[str, str | None]
 """Parameters by lower-case name, in order. None: a flag without ``=``. Quoted values keep their quotes."""
 
 NO_PARAMS: Params = {}
+"""No parameters."""
 
 TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 """``token`` of RFC 3261 section 25.1."""

@@ -42,6 +42,7 @@ _SPELLINGS = (
 KEYS: Final = (
     {name: name.lower() for name in _SPELLINGS} | {name.lower(): name.lower() for name in _SPELLINGS} | COMPACT_FORMS
 )
+"""Name as it is written -> key; those that are met often."""
 
 _NAMES = {name.lower(): name for name in _SPELLINGS}
 # Characters of a list that is remembered: Allow and Supported of one peer never change.

@@ -1,4 +1,4 @@
-"""How large a message and its parts may be: what a peer can make us hold and read."""
+"""How large a message and its parts may be: what a peer can make us hold and read (RFC 3261 section 26.3.2.4)."""
 
 from __future__ import annotations
 

@@ -40,6 +40,7 @@ SECURE: Final = frozenset({"tls", "wss"})
 MAX_TARGETS: Final = 16
 """SRV targets that are looked up; a zone may hold thousands."""
 MAX_HOPS: Final = 32
+"""Addresses that a domain may have."""
 
 
 class Question(NamedTuple):
@@ -74,7 +75,9 @@ class Naptr(NamedTuple):
 Record = str | Srv | Naptr
 """The answer to a question: an address for A and AAAA."""
 Answers = Mapping[Question, Sequence[Record]]
+"""What DNS said to the questions of a step."""
 Steps = Generator[tuple[Question, ...], Answers, list["Hop"]]
+"""Yields questions, is sent their answers, returns hops."""
 
 
 class Hop(NamedTuple):

@@ -1,4 +1,4 @@
-"""Every header of a message at once, each as the value that says most: for consoles, traces and strict peers.
+"""Every header of a message (RFC 3261 section 20) at once, each as the value that says most: for consoles and traces.
 
 The accessors of a message look for one header each; who wants all of them reads the lines once here, which takes about
 a quarter less time. What is malformed raises what its accessor raises.

@@ -1,4 +1,4 @@
-"""SIP on asyncio: flows over UDP, TCP, TLS and websockets, and the :class:`Endpoint` with transactions over them."""
+"""SIP on asyncio: over UDP, TCP, TLS and websockets, and the :class:`Endpoint` (RFC 3261 section 18 and RFC 7118)."""
 
 from dialog_sip.aio.endpoint import Endpoint
 from dialog_sip.aio.exchange import ClientRequest, Failure, RequestFailedError, ServerRequest

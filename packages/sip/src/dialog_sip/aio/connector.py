@@ -1,4 +1,4 @@
-"""Opens flows and listeners, shares flows to one address, and closes them all."""
+"""Opens flows and listeners, shares flows to one address (RFC 3261 section 18.1.1), and closes them all."""
 
 from __future__ import annotations
 

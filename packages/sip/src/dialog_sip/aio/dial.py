@@ -1,4 +1,4 @@
-"""Opens flows to SIP domains: locates them, goes to the next address where one fails, and knows when to go back."""
+"""Flows to SIP domains: locates them, goes to another address where one fails, and back (RFC 3263 section 4.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DNS by dnspython, and the system's own ways for addresses.
+"""DNS by dnspython (RFC 3263 section 4), and the system's own ways for addresses.
 
 ``/etc/hosts`` comes first for addresses, as everywhere else on a machine. A name that DNS does not know, or that
 cannot be asked for, is given to the system's resolver: it may know search lists, mDNS or NIS.
@@ -30,6 +30,7 @@ SYSTEM_TTL: Final = 30.0
 NO_TTL: Final = 60.0
 """The same for an empty answer without SOA record."""
 HOSTS: Final = Path("/etc/hosts")
+"""Addresses that come before those of DNS."""
 
 _NO_NAMES: Final = (dns.name.EmptyLabel, dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.IDNAException)
 _FAMILIES: Final = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}

@@ -1,4 +1,4 @@
-"""The endpoint: transactions over flows, driven by the event loop.
+"""The endpoint: transactions over flows (RFC 3261 sections 17 and 18), driven by the event loop.
 
 Theory of operation. All logic is the transaction layer's; this class feeds it with what flows receive and with the
 loop's clock, sends what it wants sent, and turns its events into callbacks. Callbacks run from the event loop only,

@@ -1,4 +1,4 @@
-"""The two ends of a transaction as the application holds them: a request of ours, and one of a peer's."""
+"""The ends of a transaction as the application holds them (RFC 3261 section 17): a request of ours, and a peer's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The express lane of an endpoint: REGISTERs at a fraction of what a full transaction costs.
+"""The express lane of an endpoint: REGISTERs (RFC 3261 section 10) for a fraction of a full transaction.
 
 It shares the endpoint's flows and trace. What it sends it knows again by its branch, before the answer is parsed; all
 else goes its usual way. See :mod:`dialog_sip.transactions.express` for the transaction itself.

@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 _BLANKS = b"\r\n\0"
 """A datagram of nothing but these keeps a NAT's binding open and says nothing."""
 SILENT = "the peer answered no keepalive"
+"""Why a flow was cut: no answer (RFC 5626 section 4.4)."""
 MOVED = "the peer sees us under another address than before"
+"""Why a flow was cut: a NAT gave us another address (RFC 5626 section 4.4.2)."""
 
 
 class _Kept:

@@ -1,4 +1,4 @@
-"""What a flow leads to, and the drivers for each transport."""
+"""What a flow leads to, and the drivers for each transport (RFC 3261 section 18, RFC 7118 section 5)."""
 
 from __future__ import annotations
 

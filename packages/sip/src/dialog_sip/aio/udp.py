@@ -1,4 +1,4 @@
-"""UDP on an own non-blocking socket with ``add_reader``.
+"""UDP (RFC 3261 section 18) on an own non-blocking socket with ``add_reader``.
 
 One wake-up drains many datagrams: a third of the cost of asyncio's ``DatagramProtocol``, and uvloop starves readers
 that take one at a time. A bound on each wake-up keeps timers and other flows alive.
@@ -12,6 +12,7 @@ import socket
 from dialog_sip.aio.flow import Address, Flow, FlowError, Listener, Receiver, plain_address
 
 MAX_DATAGRAM = 65535
+"""Bytes."""
 DRAIN = 64
 """Datagrams that one wake-up takes at most."""
 MAX_PEERS = 10_000

@@ -1,4 +1,4 @@
-"""The server's side of digest: issue a challenge, verify an answer, show that the password is known here too.
+"""The server's side of digest (RFC 7616, RFC 8760): challenges, their answers, the proof that the password is known.
 
 A nonce is the time of its making with a keyed hash over it, so nothing is stored for it; only where replays are to be
 noticed is the highest ``nc`` of each nonce kept, within a bound. The clock is an argument.

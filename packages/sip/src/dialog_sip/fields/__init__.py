@@ -1,4 +1,7 @@
-"""Header fields and small bodies of the extensions: each with its reader and its writer, no state."""
+"""Header fields and small bodies of the extensions (RFC 3262, 3323, 3325, 3326, 3515, 3891, 4028, 6086, 6665).
+
+Each has its reader and its writer, and no state.
+"""
 
 from dialog_sip.fields.dtmf import Digit, digit_of, dtmf_headers
 from dialog_sip.fields.identity import ANONYMOUS, Caller, PrivacyLevel, caller_of, privacy_headers, privacy_of

@@ -10,7 +10,9 @@ from dialog_sip.headers import HeaderValue
 from dialog_sip.message import Message, Request
 
 RELAY = "application/dtmf-relay"
+"""Body of INFO with a digit and its length, older than RFC 6086."""
 PLAIN = "application/dtmf"
+"""Body of INFO with a digit and nothing more."""
 PACKAGE = "dtmf"
 """Info-Package by which some gateways say the same (RFC 6086 section 4)."""
 DEFAULT_DURATION = 160

@@ -10,6 +10,7 @@ from dialog_sip.message import Request, Response
 from dialog_sip.values import MAX_CSEQ
 
 MAX_RSEQ = 2**32 - 1
+"""Largest RSeq (RFC 3262 section 7.1)."""
 MAX_FIRST_RSEQ = 2**31 - 1
 """The first number is chosen below (RFC 3262 section 3)."""
 TAG = "100rel"

@@ -9,7 +9,9 @@ from dialog_sip.grammar import format_params, is_token, parse_params, quote, rea
 from dialog_sip.message import Message
 
 SIP = "SIP"
+"""Protocol of a cause that is a SIP status (RFC 3326 section 2)."""
 Q850 = "Q.850"
+"""Protocol of a cause of ISDN."""
 
 _STATUS_OF_CAUSE: Final = {
     1: 404, 2: 404, 3: 404, 17: 486, 18: 408, 19: 480, 20: 480, 21: 403, 22: 410, 23: 410, 26: 404, 27: 502, 28: 484,

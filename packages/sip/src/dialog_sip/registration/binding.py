@@ -7,6 +7,7 @@ from typing import NamedTuple
 from dialog_sip.values import NameAddr
 
 NOBODY: tuple[NameAddr, ...] = ()
+"""No bindings of others."""
 
 
 class Binding(NamedTuple):

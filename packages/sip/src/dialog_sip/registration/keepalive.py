@@ -66,6 +66,7 @@ TRANSITIONS: Final = {
     (_S.PINGED, _E.MOVED): _S.DEAD,
     (_S.DEAD, _E.MOVED): _S.DEAD,
 }
+"""State and event -> the state after it."""
 
 
 class Keepalive:

@@ -83,6 +83,7 @@ _LEAVE = (_S.LEAVING, (_A.SEND,))
 _GONE = (_S.IDLE, (_A.UNBIND,))
 
 Row = tuple[RegistrationState, tuple[Action, ...]]
+"""The state after an event, and what to do."""
 
 
 def _waiting(state: RegistrationState) -> dict[tuple[RegistrationState, RegistrationEvent], Row]:
@@ -161,6 +162,7 @@ UNBINDING: Final = frozenset({_S.LEAVING, _S.UNREGISTERING, _S.DEPARTING})
 IN_FLIGHT: Final = frozenset({_S.REGISTERING, _S.STOPPING, _S.UNREGISTERING, _S.RESTARTING})
 """States with a REGISTER on its way."""
 WANTS_TO_SEND: Final = frozenset({_S.ASKING, _S.LEAVING})
+"""States in which a REGISTER is to be sent."""
 KEEPING: Final = frozenset({_S.ASKING, _S.REGISTERING, _S.REGISTERED})
 """States in which all is well where there is a binding."""
 BEGINNING: Final = frozenset({_S.ASKING, _S.REGISTERING})

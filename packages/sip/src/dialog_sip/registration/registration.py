@@ -1,4 +1,4 @@
-"""One registration. The driver tells it what happens and when; it says what to send and when to be called again.
+"""One registration (RFC 3261 section 10): it is told what happens and when, and says what to send and when to call it.
 
 How to drive it, after each call: where :attr:`~Registration.wants_to_send` is true, find a place for a REGISTER and
 take it from :meth:`~Registration.request`; where :attr:`~Registration.timer` is set, call

@@ -17,6 +17,7 @@ from dialog_sip.parser import parse_message
 from dialog_sip.registration.settings import Account
 
 REGISTER = "REGISTER"
+"""The method (RFC 3261 section 10)."""
 
 
 @dataclass(slots=True)

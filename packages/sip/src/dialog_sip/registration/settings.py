@@ -1,4 +1,4 @@
-"""What a registration is told from outside."""
+"""What a registration is told from outside (RFC 3261 section 10.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When to send: refresh times, backoff, and the limit that holds whatever a PBX answers.
+"""When to send (RFC 3261 sections 10.2.4 and 10.2.7): refreshes, backoff, and the limit that always holds.
 
 ``jitter`` is a random number from 0 to 1.
 """

@@ -1,4 +1,4 @@
-"""Which attribute lands in which field: one table for each level, read by the reader and by the writer.
+"""Which attribute (RFC 8866 section 6) lands in which field: a table for each level, for reader and writer.
 
 An attribute that its reader refuses, or that comes a second time where one is allowed, is no error: it is kept as it
 came.
@@ -44,6 +44,7 @@ SESSION_RULES = (
     Rule("ice-pacing", "ice_pacing", lambda text: number(text, 10_000)),
     *_TRANSPORT_RULES,
 )
+"""Those of the session level."""
 MEDIA_RULES = (
     Rule("rtcp", "rtcp", _filled),
     *_TRANSPORT_RULES,
@@ -63,4 +64,6 @@ MEDIA_RULES = (
     Rule("ice-mismatch", "ice_mismatch"),
     Rule("end-of-candidates", "end_of_candidates"),
 )
+"""Those of a media section."""
 DIRECTIONS = frozenset(direction.value for direction in Direction)
+"""Names of the attributes that are directions (RFC 8866 section 6.7)."""

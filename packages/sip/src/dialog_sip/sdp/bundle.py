@@ -10,6 +10,7 @@ from dialog_sip.sdp.session import Media, Session
 from dialog_sip.sdp.values import Group
 
 BUNDLE = "BUNDLE"
+"""Semantics of the group (RFC 9143)."""
 
 
 class BundlePolicy(StrEnum):

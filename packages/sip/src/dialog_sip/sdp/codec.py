@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dialog_sip.sdp.text import SdpError, number, words
 
 MAX_PAYLOAD_TYPE = 127
+"""RTP has seven bits for it (RFC 3550 section 5.1)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Text -> :class:`Session`.
+"""Text -> :class:`Session` (RFC 8866 section 5).
 
 Theory of operation: the lines are cut into one block for the session and one for each ``m=``. A block gathers the
 fields of its dataclass as it meets its lines; what no rule claims is kept as it came. Only what leaves the description
@@ -22,6 +22,7 @@ from dialog_sip.sdp.values import Attribute, Direction, Line
 MAX_LENGTH = 256 * 1024
 """Characters; a description of a browser with every codec and candidate has some 10,000."""
 MAX_MEDIA = 128
+"""Media sections of a description."""
 MAX_LINES = 1024
 """Lines; a call with sound, picture and every candidate has some 300."""
 MAX_FORMATS = 256

@@ -1,4 +1,4 @@
-"""A session description as frozen dataclasses. Change one with :func:`dataclasses.replace`."""
+"""A session description (RFC 8866) as frozen dataclasses. Change one with :func:`dataclasses.replace`."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ _FLAGS: Final = {
 _WORDS: Final = {"T38FaxRateManagement": "rate_management", "T38FaxUdpEC": "error_correction"}
 _BY_LOWER: Final = {name.lower(): name for name in (*_NUMBERS, *_FLAGS, *_WORDS)}
 MAX_BIT_RATE = 33_600
+"""Bits a second of the fastest fax."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ from dataclasses import replace
 from dialog_sip.sdp.codec import Codec
 
 NAME = "telephone-event"
+"""Encoding name (RFC 4733 section 2)."""
 DTMF = frozenset(range(16))
 """``0``-``9``, ``*``, ``#``, ``A``-``D``."""
 MAX_EVENT = 255
+"""Largest event code."""
 
 
 def is_telephone_event(codec: Codec) -> bool:

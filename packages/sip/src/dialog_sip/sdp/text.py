@@ -1,4 +1,4 @@
-"""Numbers and words as SDP writes them, and the one error of this package."""
+"""Numbers and words as SDP writes them (RFC 8866 section 9), and the one error of this package."""
 
 from __future__ import annotations
 

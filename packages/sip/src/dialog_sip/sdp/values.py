@@ -1,4 +1,4 @@
-"""The values of SDP attributes, each with its own reader (``parse``) and writer (``str()``)."""
+"""The values of SDP attributes (RFC 8866 section 6), each with its own reader (``parse``) and writer (``str()``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a call of ours stands, as a table; no I/O.
+"""Where a call of ours stands (RFC 3261 section 13.2), as a table; no I/O.
 
 Theory of operation. What the 2xx, failures and CANCEL of an INVITE mean for the call as a whole. Each branch has a
 dialog with a table of its own (:mod:`~dialog_sip.sip_dialog.machine`). After the first 2xx nothing but time ends the
@@ -50,6 +50,7 @@ TRANSITIONS: Final = {
     (_S.ANSWERED, _E.TIMER): _S.DONE,
     **{(state, event): state for state in (_S.DONE, _S.FAILED) for event in CallingEvent},
 }
+"""State and event -> the state after it."""
 
 
 def after(state: CallingState, event: CallingEvent) -> CallingState:

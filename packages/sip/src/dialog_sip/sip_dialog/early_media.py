@@ -60,6 +60,7 @@ TRANSITIONS: Final = {
     **{(state, _E.FINAL): _S.OVER for state in EarlyMediaState},
     **{(_S.OVER, event): _S.OVER for event in EarlyMediaEvent},
 }
+"""State and event -> the state after it."""
 _AUTHORIZED = {"sendrecv": _E.MEDIA_ANNOUNCED, "sendonly": _E.MEDIA_ANNOUNCED}
 _DENIED = {"inactive": _E.MEDIA_DENIED, "recvonly": _E.MEDIA_DENIED}
 _SAYS = _AUTHORIZED | _DENIED

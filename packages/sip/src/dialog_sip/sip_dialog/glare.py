@@ -109,6 +109,7 @@ REFUSALS: Final = {
     _S.OWING: (500, "Server Internal Error"),
     _S.ENDED: (481, "Call/Transaction Does Not Exist"),
 }
+"""What a change of the peer's gets -> status."""
 _TIMED = frozenset({_S.WAITING, _S.WAITING_ANSWERING, _S.WAITING_CONFIRMING})
 
 

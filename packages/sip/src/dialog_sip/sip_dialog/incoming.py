@@ -55,6 +55,7 @@ TRANSITIONS: Final = {
     (_S.ACCEPTING, _E.SENT): _S.ACCEPTED,
     **{(state, _E.END): _S.OVER for state in CalledState},
 }
+"""State and event -> the state after it."""
 
 
 class IncomingInvite:

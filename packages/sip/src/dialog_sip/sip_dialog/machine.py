@@ -48,6 +48,7 @@ TRANSITIONS: Final = {
     (_CONFIRMED, DialogEvent.GONE): _TERMINATED,
     **{(_TERMINATED, event): _TERMINATED for event in DialogEvent},
 }
+"""State and event -> the state after it."""
 
 
 def event_of(code: int) -> DialogEvent:

@@ -20,6 +20,7 @@ from dialog_sip.fields.rack import TAG
 from dialog_sip.message import Message, Request, Response
 
 SDP = "application/sdp"
+"""Media type of descriptions."""
 
 
 class OfferState(StrEnum):
@@ -72,6 +73,7 @@ TRANSITIONS: Final = {
     (_S.RECEIVED, _E.SEND_ANSWER): _S.STABLE,
     (_S.RECEIVED, _E.FAIL): _S.STABLE,
 }
+"""State and event -> the state after it."""
 REFUSALS: Final = {
     _S.ASKED: (491, "Request Pending"),
     _S.OFFERED: (491, "Request Pending"),

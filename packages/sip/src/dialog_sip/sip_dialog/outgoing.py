@@ -30,6 +30,7 @@ from dialog_sip.sip_dialog.sip_dialog import SipDialog
 from dialog_sip.values import CSeq
 
 EARLY_DIALOG_TERMINATED = 199
+"""Status that ends one branch (RFC 6228)."""
 MAX_ATTEMPTS = 4
 """INVITEs with one 422 after another."""
 

@@ -1,4 +1,4 @@
-"""What comes out of the machines of a call: messages to send, and events for whoever decides."""
+"""What comes out of the machines of a call (RFC 3261 sections 12 to 15): messages to send, and events."""
 
 from __future__ import annotations
 

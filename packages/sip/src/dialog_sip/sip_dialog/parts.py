@@ -1,4 +1,4 @@
-"""What the machines of one call share: its SIP dialog, its tables, and what they want to be sent."""
+"""What the machines of one call (RFC 3261 section 13) share: its SIP dialog, its tables, and what is to be sent."""
 
 from __future__ import annotations
 

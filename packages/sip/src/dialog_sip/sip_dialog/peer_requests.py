@@ -1,4 +1,4 @@
-"""Requests of the peer's inside a SIP dialog: what each is, and what it gets."""
+"""Requests of the peer's inside a SIP dialog (RFC 3261 section 12.2.2): what each is, and what it gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A SIP dialog as plain data, fit to be stored and taken up by another process."""
+"""A SIP dialog (RFC 3261 section 12) as plain data, fit to be stored and taken up by another process."""
 
 from __future__ import annotations
 

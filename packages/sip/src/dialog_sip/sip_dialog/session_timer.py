@@ -81,6 +81,7 @@ TRANSITIONS: Final = {
     # A 2xx that crosses our BYE.
     **{(state, event): state for state in (_S.EXPIRED, _S.ENDED) for event in (_E.OURS, _E.THEIRS, _E.NONE)},
 }
+"""State and event -> the state after it."""
 
 
 class SessionTimer:

@@ -28,6 +28,7 @@ from dialog_sip.headers import HeaderValue
 from dialog_sip.message import Request, Response
 
 PACKAGE = "refer"
+"""Event package (RFC 3515 section 2.4.4)."""
 TIMER_N = 32.0
 """Seconds until the first NOTIFY has to be there: 64*T1 (RFC 6665 section 4.1.2)."""
 LIFETIME = 180
@@ -78,6 +79,7 @@ SUBSCRIBER: Final = {
     **{(state, _E.END): _S.OVER for state in SubscriberState},
     **{(_S.OVER, event): _S.OVER for event in (_E.ACCEPT, _E.ACCEPT_SILENTLY, _E.REFUSE)},
 }
+"""State and event -> the state after it, for who sent the REFER."""
 
 
 class ReferSubscriber:
@@ -181,6 +183,7 @@ NOTIFIER: Final = {
     **{(state, _V.END): _N.OVER for state in NotifierState},
     **{(_N.OVER, event): _N.OVER for event in (_V.ANSWERED, _V.REFUSED, _V.EXPIRE)},
 }
+"""State and event -> the state after it, for who got the REFER."""
 
 
 class Report(NamedTuple):

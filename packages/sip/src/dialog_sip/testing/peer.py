@@ -13,6 +13,7 @@ from dialog_sip.testing.wire import MemoryFlow, Wire
 from dialog_sip.values import BRANCH_COOKIE, CSeq, NameAddr, Via
 
 SDP = "application/sdp"
+"""Media type of descriptions."""
 
 
 class UnexpectedMessageError(AssertionError):

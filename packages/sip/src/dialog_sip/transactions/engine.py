@@ -1,4 +1,4 @@
-"""Runs transactions by their tables: applies inputs, does actions, keeps timers, collects what comes out."""
+"""Runs transactions (RFC 3261 section 17) by their tables: inputs, actions, timers, and what comes out."""
 
 from __future__ import annotations
 
@@ -128,6 +128,7 @@ class Engine:
 
 
 Doer = Callable[[Engine, Transaction, Message | None, float], None]
+"""Does one action."""
 
 
 def _send(engine: Engine, transaction: Transaction, message: Message | None, _now: float) -> None:

@@ -1,4 +1,4 @@
-"""What comes out of a :class:`~dialog_sip.transactions.layer.TransactionLayer`, and what it asks of a flow."""
+"""What comes out of the transaction layer, and what it asks of a flow (RFC 3261 section 17)."""
 
 from __future__ import annotations
 

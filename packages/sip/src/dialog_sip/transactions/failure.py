@@ -1,4 +1,4 @@
-"""How a client transaction ends without a final response."""
+"""How a client transaction ends without a final response (RFC 3261 section 8.1.3.1)."""
 
 from __future__ import annotations
 

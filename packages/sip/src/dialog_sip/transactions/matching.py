@@ -1,4 +1,4 @@
-"""Which transaction a message belongs to, and the requests that a transaction makes itself."""
+"""Which transaction a message belongs to, and the requests that one makes itself (RFC 3261 sections 17 and 9.1)."""
 
 from __future__ import annotations
 

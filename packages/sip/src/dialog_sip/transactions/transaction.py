@@ -1,4 +1,4 @@
-"""One transaction's data, and where all of them are found."""
+"""One transaction's data, and where all of them are found (RFC 3261 section 17)."""
 
 from __future__ import annotations
 

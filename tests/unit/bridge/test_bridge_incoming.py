@@ -203,9 +203,9 @@ async def test_who_may_not_be_called_is_not(
 
 
 async def test_an_extension_that_is_required_and_unknown(bridge: BridgeWorld) -> None:
-    await bridge.invite(Require="100rel")
+    await bridge.invite(Require="100rel, answermode")
     assert codes(bridge) == [420]
-    assert bridge.responses("INVITE")[0].headers.get("Unsupported") == "100rel"
+    assert bridge.responses("INVITE")[0].headers.get("Unsupported") == "answermode"
 
 
 async def test_an_invite_without_contact(bridge: BridgeWorld) -> None:

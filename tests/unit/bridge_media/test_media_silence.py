@@ -40,13 +40,16 @@ def test_a_side_that_is_not_to_send_is_never_silent() -> None:
     assert side.seconds == 0.0
 
 
-def test_what_was_before_an_agreement_does_not_count() -> None:
+def test_what_was_before_another_sign_of_life_does_not_count() -> None:
     side = silence()
     side.look(0, 0.0)
     side.look(0, 50.0)
     side.expect(expected=True)
     side.look(0, 51.0)
+    assert side.seconds == 51.0
+    side.break_off()
     side.look(0, 52.0)
+    side.look(0, 53.0)
     assert side.seconds == 1.0
 
 
@@ -171,6 +174,15 @@ async def test_a_pbx_that_answers_for_itself_is_not_given_up(call: Call) -> None
         assert call.reports.silences == number
         await call.answer()
     assert call.reports.failures == []
+
+
+async def test_what_we_say_is_no_word_of_the_pbx(call: Call) -> None:
+    await call.ring()
+    await call.answer()
+    watch(call, 40, client=True, pbx=False)
+    call.session.sip_offer(held=False)
+    watch(call, 30, client=True, pbx=False)
+    assert call.reports.failures == ["no packet from the PBX for 60 s"]
 
 
 async def test_a_client_that_is_silent_ends_the_call(call: Call) -> None:

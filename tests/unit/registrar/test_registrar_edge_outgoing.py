@@ -251,3 +251,37 @@ def test_what_is_never_answered_ends_with_408(world: World) -> None:
 def test_the_dialog_is_routed_to_who_started_it(world: World) -> None:
     send(world)
     assert world.routes.find("c1", world.edge.now()) == "bridge-1"
+
+
+def send_timed(world: World, interval: str = "100;refresher=uac") -> None:
+    request = sip_request("INVITE")
+    request.headers.add("Session-Expires", interval)
+    world.outgoing.request(relay_of(request), request)
+
+
+def test_a_session_interval_that_is_too_short_is_asked_for_longer(world: World) -> None:
+    send_timed(world)
+    world.sip.sent[0].challenge()
+    world.sip.sent[1].answer(422, ("Min-SE", "600"))
+    again = world.sip.sent[2].request
+    assert (again.cseq.number, again.headers.get("Session-Expires"), again.headers.get("Min-SE")) == (
+        3, "600;refresher=uac", "600",
+    )  # fmt: skip
+    assert "nc=00000002" in (again.headers.get("Proxy-Authorization") or "")
+    world.sip.sent[2].answer(200)
+    assert world.responses_to("bridge-1") == [(200, False)]
+
+
+@pytest.mark.parametrize(("interval", "least"), [("100", "90"), ("100", "100000"), ("100", "x"), ("x", "600")])
+def test_a_422_that_makes_no_sense_ends_the_call(world: World, interval: str, least: str) -> None:
+    send_timed(world, interval)
+    world.sip.sent[0].answer(422, ("Min-SE", least))
+    assert world.responses_to("bridge-1") == [(422, False)]
+
+
+def test_422_is_obeyed_so_often_and_no_more(world: World) -> None:
+    send_timed(world)
+    for number in range(MAX_ATTEMPTS):
+        world.sip.sent[number].answer(422, ("Min-SE", str(1000 + number)))
+    assert len(world.sip.sent) == MAX_ATTEMPTS
+    assert world.responses_to("bridge-1") == [(422, False)]

@@ -6,10 +6,12 @@ import secrets
 from random import SystemRandom
 
 from dialog_runtime.bus import Record, event_of
+from dialog_runtime.config.modules import Sip
 from dialog_runtime.heartbeat import Load
 from dialog_runtime.service import Service
 from dialog_schemas.instances import CallHeld, Heartbeat, ServiceName
 from dialog_schemas.topics import CALL_COMMANDS, CALL_DIRECTORY, INSTANCES, SIP_REQUESTS
+from dialog_sip.sip_dialog import SessionTimerSettings
 
 from dialog_bridge import handlers
 from dialog_bridge.adapters.media import MediaSettings, RelayEngine
@@ -20,6 +22,7 @@ from dialog_bridge.directory import Directory
 from dialog_bridge.meters import Meters
 from dialog_bridge.model.call import Limits
 from dialog_bridge.model.liveness import Liveness
+from dialog_bridge.model.parcels import LegSettings
 from dialog_bridge.ports import MediaEngine
 from dialog_bridge.runner import Outside
 from dialog_bridge.switchboard import END_WITHIN, Switchboard
@@ -64,7 +67,7 @@ async def wire(service: Service, media: MediaEngine) -> Desk:
         token=lambda: secrets.token_hex(16),
         random=SystemRandom(),
         limits=Limits(ring=calls.ring_timeout.total_seconds()),
-        ignore_contact=service.settings.sip.dialog_ignore_contact_field,
+        legs=_legs(service.settings.sip),
     )
     service.load = lambda: Load(len(switchboard), calls.max_calls)
     patience = calls.drain_timeout.total_seconds()
@@ -104,6 +107,11 @@ def _heard(desk: Desk, record: Record) -> Heartbeat:
 def _left(desk: Desk, instance: str, heartbeat: Heartbeat | None) -> None:
     if heartbeat is None:
         desk.liveness.left(instance)
+
+
+def _legs(sip: Sip) -> LegSettings:
+    interval = round(sip.calls.session_expires.total_seconds())
+    return LegSettings(sip.dialog_ignore_contact_field, SessionTimerSettings(interval=interval))
 
 
 def _own(service: Service, calls: int) -> Heartbeat:

@@ -16,6 +16,7 @@ from dialog_bridge.meters import Meters
 from dialog_bridge.model.call import Limits
 from dialog_bridge.model.liveness import Liveness
 from dialog_bridge.model.memory import Memory
+from dialog_bridge.model.parcels import LegSettings
 from dialog_bridge.ports import Mappings, Outbox, Registrars
 from dialog_bridge.runner import Outside
 from dialog_bridge.switchboard import Switchboard
@@ -42,7 +43,7 @@ class Desk:
     token: Callable[[], str]
     random: Random
     limits: Limits = field(default_factory=Limits)
-    ignore_contact: bool = False
+    legs: LegSettings = field(default_factory=LegSettings)
     seen: Memory[tuple[str, str], None] = field(default_factory=lambda: Memory(SEEN))
     """Events that had their effect: source and id."""
     invites: Memory[str, str] = field(default_factory=lambda: Memory(SEEN))

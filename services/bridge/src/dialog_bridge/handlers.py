@@ -183,7 +183,7 @@ async def invite_here(desk: Desk, relay: Relay, invite: Request) -> None:
     try:
         began = placing.incoming(desk, invite, relay)
     except RemoteProtocolError as error:
-        placing.respond(desk, invite, relay, error.status)
+        placing.respond(desk, invite, relay, error.status, error.headers)
         return
     if isinstance(began, policy.Refusal):
         placing.decline(desk, invite, relay, began)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from dialog_schemas.calls import CallState, Ended, EndReason, Start
@@ -16,7 +17,8 @@ from dialog_bridge.model.call import Call, Identity
 from dialog_bridge.model.caller import call_id_of, caller_of
 from dialog_bridge.model.inputs import Command, Kind
 from dialog_bridge.model.inputs import Request as RequestInput
-from dialog_bridge.model.leg import Names, SipLeg
+from dialog_bridge.model.leg import SipLeg
+from dialog_bridge.model.parcels import Names
 from dialog_bridge.model.targets import UnusableTargetError, own_uri, request_uri
 from dialog_bridge.runner import CallRunner
 
@@ -37,7 +39,7 @@ def outgoing(desk: Desk, start: Start, trace: str | None) -> CallRunner | policy
         own_uri(mapping),
         target,
         token=desk.token(),
-        ignore_contact=desk.ignore_contact,
+        settings=desk.legs,
     )
     runner = _runner(desk, _identity(desk, start.call_id, CallDirection.OUTGOING, mapping), leg, trace)
     runner.feed(Command(Kind.START, start))
@@ -52,7 +54,7 @@ def incoming(desk: Desk, invite: Request, relay: Relay) -> CallRunner | policy.R
     caller = caller_of(invite)
     call_id = call_id_of(invite, relay.aor)
     names = _names(desk, call_id, mapping)
-    leg = SipLeg.incoming(names, invite, relay, token=desk.token(), ignore_contact=desk.ignore_contact)
+    leg = SipLeg.incoming(names, invite, relay, token=desk.token(), settings=desk.legs)
     runner = _runner(desk, _identity(desk, call_id, CallDirection.INCOMING, mapping), leg, None)
     runner.incarnation = relay.incarnation
     runner.feed(RequestInput(Kind.INVITE, relay.transaction, sdp=bodies.sdp_of(invite), caller=caller))
@@ -70,23 +72,20 @@ def refuse(desk: Desk, start: Start, refusal: policy.Refusal, trace: str | None)
 def decline(desk: Desk, invite: Request, relay: Relay, refusal: policy.Refusal) -> None:
     """Say to the PBX why its call does not begin, and to the dialog server that there was one."""
     call_id = call_id_of(invite, relay.aor)
-    respond(desk, invite, relay, refusal.code, retry_after=refusal.retry_after)
+    later = () if refusal.retry_after is None else (("Retry-After", str(refusal.retry_after)),)
+    respond(desk, invite, relay, refusal.code, later)
     desk.meters.refused("incoming", refusal.reason.value, refusal.detail, call_id)
     mapping = desk.mappings.by_aor(relay.aor)
     if mapping is not None and mapping.peer_type is PeerType.USER:
         desk.outbox.tell(_ended(call_id, mapping.peer_id, refusal, desk.clock.utcnow()), None)
 
 
-def respond(desk: Desk, request: Request, relay: Relay, code: int, *, retry_after: int | None = None) -> None:
+def respond(desk: Desk, request: Request, relay: Relay, code: int, headers: Sequence[tuple[str, str]] = ()) -> None:
     """Answer a request that belongs to no call of ours."""
     try:
-        response = request.respond(code)
+        response = request.respond(code, headers=headers)
     except RemoteProtocolError:
         return  # It lacks what a response repeats; the registrar answers it when it waited long enough.
-    if retry_after is not None:
-        response.headers.set("Retry-After", retry_after)
-    if code == 420:
-        response.headers.set("Unsupported", ", ".join(request.headers.get_list("Require")))
     answer = Relay(RelayKind.RESPONSE, relay.transaction, relay.aor, response.encode(), relay.call, desk.instance)
     desk.outbox.relay(relay.sender, answer)
 

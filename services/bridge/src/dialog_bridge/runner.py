@@ -21,8 +21,9 @@ from dialog_bridge.media_line import MediaLine
 from dialog_bridge.model import actions
 from dialog_bridge.model.call import Call, Now
 from dialog_bridge.model.inputs import Input, Kind, Signal
-from dialog_bridge.model.leg import Parcel, SipLeg
+from dialog_bridge.model.leg import SipLeg
 from dialog_bridge.model.machine import advance
+from dialog_bridge.model.parcels import Heard, Parcel
 from dialog_bridge.model.phases import ENDING, PUBLIC_STATE, Phase
 from dialog_bridge.ports import MediaEngine, Outbox, Registrars
 
@@ -102,20 +103,25 @@ class CallRunner:
         if relay.sender == self.leg.registrar and relay.incarnation:
             self.incarnation = relay.incarnation
         try:
-            heard = self.leg.hear(relay)
+            heard = self.leg.hear(relay, self._outside.clock.monotonic())
         except RemoteProtocolError as error:
             log.warning("SIP message ignored", call_id=self.call.identity.call_id, error=str(error))
             return
-        for parcel in heard.parcels:
-            self._send(parcel)
-        if heard.event is not None:
-            self.feed(heard.event)
+        self._take(heard)
 
     def tick(self) -> None:
-        """Tell the call when its deadline has passed."""
-        deadline = self.call.deadline
-        if deadline is not None and self._outside.clock.monotonic() >= deadline:
+        """Tell call and leg when their deadlines have passed."""
+        now = self._outside.clock.monotonic()
+        if self.call.deadline is not None and now >= self.call.deadline:
             self.feed(Signal(Kind.DEADLINE))
+        if self.leg.timer is not None and now >= self.leg.timer:
+            self._take(self.leg.handle_timer(now))
+
+    def _take(self, heard: Heard) -> None:
+        for parcel in heard.parcels:
+            self._send(parcel)
+        for event in heard.events:
+            self.feed(event)
 
     async def delivered(self) -> None:
         """Wait until the bus has everything that the call has said so far."""
@@ -151,7 +157,7 @@ class CallRunner:
         if isinstance(action, actions.MediaAction):
             self._line.put(action)
             return
-        for parcel in self.leg.render(action):
+        for parcel in self.leg.render(action, self._outside.clock.monotonic()):
             self._send(parcel)
 
     def _send(self, parcel: Parcel) -> None:

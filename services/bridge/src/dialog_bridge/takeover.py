@@ -17,7 +17,8 @@ from dialog_bridge.desk import Desk
 from dialog_bridge.model import routing
 from dialog_bridge.model.call import Call, Identity
 from dialog_bridge.model.inputs import Kind, Signal
-from dialog_bridge.model.leg import Names, SipLeg
+from dialog_bridge.model.leg import SipLeg
+from dialog_bridge.model.parcels import Names
 from dialog_bridge.runner import CallRunner
 
 log = structlog.get_logger(__name__)
@@ -103,5 +104,5 @@ def _runner(desk: Desk, entry: CallHeld, epoch: int) -> CallRunner:
     speaker = entry.instance if open_invite else desk.instance
     names = Names(entry.call_id, entry.aor, speaker, f"{entry.call_id}.{epoch}")
     record = entry.sip_dialog
-    leg = SipLeg(names) if record is None else SipLeg.adopted(names, record, entry.transaction)
+    leg = SipLeg(names) if record is None else SipLeg.adopted(names, record, entry.transaction, settings=desk.legs)
     return CallRunner(desk.outside, call, leg, epoch=epoch)

@@ -81,6 +81,8 @@ class Calls(Section):
     ring_timeout: Positive = timedelta(seconds=60)
     drain_timeout: Positive = timedelta(minutes=5)
     """How long a bridge that is told to stop lets its calls go on."""
+    session_expires: Duration = timedelta(minutes=30)
+    """Session timer that is asked for (RFC 4028); 0: none, and the PBX's own is gone along with."""
 
 
 class Media(Section):
@@ -93,6 +95,8 @@ class Media(Section):
     port_max: Port = 29999
     ice_loopback: bool = False
     """Offer candidates on 127.0.0.1, for a browser on the same machine."""
+    silence_timeout: Positive = timedelta(seconds=60)
+    """How long a side that is to send may give neither RTP nor RTCP."""
 
     @model_validator(mode="after")
     def _range(self) -> Self:

@@ -44,6 +44,11 @@ def dialog_gone(call: Call, response: Response) -> list[Action]:
     return [*call.answer(500), SendBye(), *call.end(EndReason.ERROR, response.phrase, response.code)]
 
 
+def expired(call: Call, _: Input) -> list[Action]:
+    """End a call whose PBX gave no sign of life for as long as was agreed (RFC 4028 section 10)."""
+    return [*call.answer(500), SendBye(), *call.end(EndReason.ERROR, "the session timer ran out: the PBX is silent")]
+
+
 def never_confirmed(call: Call, _: Input) -> list[Action]:
     """End a call whose 200 got no ACK (RFC 3261 section 13.3.1.4)."""
     return [*call.answer(500), SendBye(), *call.end(EndReason.ERROR, "no ACK came for the answer")]

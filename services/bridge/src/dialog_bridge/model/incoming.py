@@ -107,6 +107,11 @@ def stuck(call: Call, _: Input) -> list[Action]:
     return decline(call, EndReason.ERROR, "media: no result in time")
 
 
+def unacknowledged(call: Call, _: Input) -> list[Action]:
+    """Decline a call whose PBX wants a reliable 180 and did not acknowledge it (RFC 3262 section 3)."""
+    return decline(call, EndReason.ERROR, "no PRACK came for the ringing")
+
+
 def unheard(call: Call, _: Input) -> list[Action]:
     """End a call whose INVITE died with its registrar: no response reaches the PBX any more."""
     call.open_transaction = None

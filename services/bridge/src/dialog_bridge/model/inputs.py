@@ -67,6 +67,7 @@ class Kind(StrEnum):
     REFER_ACCEPTED = "refer-accepted"
     REFER_REFUSED = "refer-refused"
     ACK_TIMEOUT = "ack-timeout"
+    """What we sent reliably was not acknowledged: a 2xx by an ACK, or a provisional response by a PRACK."""
 
     # Results of media operations, and what media reports by itself.
     OFFER_READY = "offer-ready"
@@ -91,6 +92,10 @@ class Kind(StrEnum):
     """The registrar that has our transactions is dead."""
     REGISTRAR_MOVED = "registrar-moved"
     """The mapping has a new live registrar."""
+    REFRESH = "refresh"
+    """The session timer wants a sign of life (RFC 4028 section 7.4)."""
+    SESSION_EXPIRED = "session-expired"
+    """The session timer ran out: the PBX gave no sign of life (section 10)."""
     REOFFER = "reoffer"
     """What we want is not yet what the PBX knows: make the offer again. The call says so to itself, after glare."""
     ADOPT_CONFIRMED = "adopt-confirmed"

@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from dialog_schemas.instances import SipDialogRecord
 from dialog_schemas.relay import Relay, RelayKind
 from dialog_sip import NameAddr, RemoteProtocolError, Request, Response, SipUri, parse_message
-from dialog_sip.sip_dialog import DialogRecord, DialogSet, DialogState, SipDialog, initial_request
+from dialog_sip.headers import HeaderValue
+from dialog_sip.sip_dialog import (
+    DialogRecord,
+    DialogSet,
+    DialogState,
+    SipDialog,
+    initial_request,
+)
+from dialog_sip.sip_dialog.sip_dialog import TARGET_REFRESHES
 
 from dialog_bridge.model import bodies, replies
 from dialog_bridge.model.actions import (
@@ -25,7 +33,10 @@ from dialog_bridge.model.actions import (
     SendReinvite,
     SipAction,
 )
-from dialog_bridge.model.inputs import Input, Kind, Signal
+from dialog_bridge.model.extensions import Extensions
+from dialog_bridge.model.inputs import Kind, Signal
+from dialog_bridge.model.parcels import NOTHING, Heard, LegSettings, Names, Parcel
+from dialog_bridge.model.records import invite_of, record_of, record_of_invite
 
 SDP = "application/sdp"
 
@@ -35,39 +46,6 @@ MAX_OPEN = 16
 CSEQ_GAP = 1000
 """How far above the recorded CSeq an adopted SIP dialog goes on: the dead bridge may have sent more than it recorded,
 and a number that is not above its last one is refused (RFC 3261 section 12.2.2)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """A relayed message and the registrar it goes to. ``to`` None: whoever holds the mapping now."""
-
-    relay: Relay
-    to: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What a message means: an input for the call, answers to send, or neither."""
-
-    event: Input | None = None
-    parcels: tuple[Parcel, ...] = ()
-
-
-NOTHING = Heard()
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What the leg's messages are marked with.
-
-    ``prefix`` starts the names of our transactions. It is the same for the same call, so that a registrar knows a
-    message that comes twice.
-    """
-
-    call: str
-    aor: str
-    instance: str
-    prefix: str
 
 
 @dataclass(slots=True)
@@ -91,10 +69,15 @@ class SipLeg:
     _awaits_answer: bool = False
     """Our last 2xx made an offer."""
     _count: int = 0
-    _ignore_contact: bool = False
+    _settings: LegSettings = field(default_factory=LegSettings)
+    _extensions: Extensions = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Have the extensions as the settings say."""
+        self._extensions = Extensions(self._settings.timer)
 
     @classmethod
-    def outgoing(cls, names: Names, from_: SipUri, to: SipUri, *, token: str, ignore_contact: bool = False) -> SipLeg:
+    def outgoing(cls, names: Names, from_: SipUri, to: SipUri, *, token: str, settings: LegSettings) -> SipLeg:
         """Return the leg of a call to ``to``. ``token`` is unguessable: it names the SIP dialog (RFC 3261 19.3)."""
         invite = initial_request(
             "INVITE",
@@ -103,24 +86,23 @@ class SipLeg:
             to=NameAddr.make(to),
             call_id=token,
         )
-        leg = cls(names, _invite=invite, _ignore_contact=ignore_contact)
+        leg = cls(names, _invite=invite, _settings=settings)
         leg.invite_transaction = leg._next_transaction()
         return leg
 
     @classmethod
-    def incoming(
-        cls, names: Names, invite: Request, relay: Relay, *, token: str, ignore_contact: bool = False
-    ) -> SipLeg:
+    def incoming(cls, names: Names, invite: Request, relay: Relay, *, token: str, settings: LegSettings) -> SipLeg:
         """Return the leg of an INVITE that came. Raises :class:`RemoteProtocolError` with what to answer."""
-        if required := invite.headers.get("Require"):
-            raise RemoteProtocolError(f"extension {required}", status=420, reason="Bad Extension", request=invite)
-        dialog = SipDialog.uas(invite, token[:16], ignore_contact=ignore_contact)
-        leg = cls(names, relay.transaction, relay.sender, invite, None, dialog, _ignore_contact=ignore_contact)
+        dialog = SipDialog.uas(invite, token[:16], ignore_contact=settings.ignore_contact)
+        leg = cls(names, relay.transaction, relay.sender, invite, None, dialog, _settings=settings)
+        leg._extensions.check(invite)
         leg._open[relay.transaction] = (invite, relay.sender)
         return leg
 
     @classmethod
-    def adopted(cls, names: Names, record: SipDialogRecord, transaction: str | None) -> SipLeg:
+    def adopted(
+        cls, names: Names, record: SipDialogRecord, transaction: str | None, *, settings: LegSettings
+    ) -> SipLeg:
         """Return the leg of a SIP dialog that a dead bridge left, to end it.
 
         ``transaction`` is that of its INVITE, as long as it is open. A registrar takes a response from nobody but the
@@ -129,10 +111,11 @@ class SipLeg:
         confirmed = transaction is None and record.remote_tag is not None
         state = DialogState.CONFIRMED if confirmed else DialogState.EARLY
         ahead = {"local_cseq": record.local_cseq + CSEQ_GAP}
-        dialog = SipDialog(DialogRecord(**record.model_dump() | ahead), state)
-        leg = cls(names, transaction or "", _dialog=dialog)
+        kept = DialogRecord(**record.model_dump() | ahead)
+        dialog = SipDialog(kept, state, ignore_contact=settings.ignore_contact)
+        leg = cls(names, transaction or "", _dialog=dialog, _settings=settings)
         if transaction is not None and record.remote_cseq is not None:
-            leg._open[transaction] = (_invite_of(record, record.remote_cseq), None)
+            leg._open[transaction] = (invite_of(record, record.remote_cseq), None)
         return leg
 
     @property
@@ -151,26 +134,27 @@ class SipLeg:
     def record(self) -> SipDialogRecord | None:
         """The SIP dialog as another instance needs it."""
         if self._dialog is not None:
-            kept = self._dialog.record
-            return SipDialogRecord(**{name: getattr(kept, name) for name in kept.__slots__})
-        if self._invite is None:
-            return None
-        invite = self._invite
-        return SipDialogRecord(
-            call_id=invite.call_id,
-            local_tag=invite.from_.tag or "",
-            local_uri=invite.from_.uri_text,
-            remote_uri=invite.to.uri_text,
-            local_cseq=invite.cseq.number,
-        )
+            return record_of(self._dialog.record)
+        return None if self._invite is None else record_of_invite(self._invite)
 
-    def render(self, action: SipAction) -> tuple[Parcel, ...]:
+    @property
+    def timer(self) -> float | None:
+        """When to call :meth:`handle_timer`, in seconds of a monotonic clock."""
+        return self._extensions.timer
+
+    def handle_timer(self, now: float) -> Heard:
+        """Do what is due."""
+        signals, responses = self._extensions.handle_timer(now)
+        return Heard(tuple(signals), self._ring(responses))
+
+    def render(self, action: SipAction, now: float) -> tuple[Parcel, ...]:
         """Turn an action into messages; none where there is nothing any more to send it for."""
         match action:
             case SendInvite(sdp):
                 return self._send_invite(sdp)
             case SendReinvite(sdp):
-                return self._in_dialog("INVITE", body=sdp, content_type=SDP)
+                headers = self._extensions.request_headers()
+                return self._in_dialog("INVITE", headers=headers, body=sdp, content_type=SDP)
             case SendRefer(target):
                 return self._in_dialog("REFER", headers=(("Refer-To", f"<{target}>"),))
             case SendBye(branch):
@@ -180,16 +164,16 @@ class SipLeg:
             case SendCancel():
                 return (self._parcel(RelayKind.CANCEL, self.invite_transaction, to=self.registrar),)
             case Respond():
-                return self._respond(action)
+                return self._respond(action, now)
 
-    def hear(self, relay: Relay) -> Heard:
+    def hear(self, relay: Relay, now: float) -> Heard:
         """Turn a relayed message into what it means. Raises :class:`RemoteProtocolError` for what cannot be read."""
         if relay.kind is RelayKind.ACK_TIMEOUT:
-            return Heard(Signal(Kind.ACK_TIMEOUT))
+            return Heard((Signal(Kind.ACK_TIMEOUT),))
         message = parse_message(relay.sip)
         if isinstance(message, Response):
-            return self._hear_response(relay, message)
-        return self._hear_request(relay, message)
+            return self._hear_response(relay, message, now)
+        return self._hear_request(relay, message, now)
 
     # Sending.
 
@@ -200,14 +184,16 @@ class SipLeg:
         if sdp is not None:
             invite.body = sdp
             invite.headers.set("Content-Type", SDP)
-        self._forks = DialogSet(invite, ignore_contact=self._ignore_contact)
+        for name, value in self._extensions.request_headers():
+            invite.headers.set(name, value)
+        self._forks = DialogSet(invite, ignore_contact=self._settings.ignore_contact)
         return (self._request(invite, self.invite_transaction),)
 
     def _in_dialog(
         self,
         method: str,
         *,
-        headers: Iterable[tuple[str, str]] = (),
+        headers: Iterable[tuple[str, HeaderValue]] = (),
         body: bytes = b"",
         content_type: str | None = None,
     ) -> tuple[Parcel, ...]:
@@ -222,7 +208,7 @@ class SipLeg:
             return ()
         if dialog.state is DialogState.TERMINATED:
             # Again, where a registrar took the first one to its grave, or where the PBX said 408 and may still talk.
-            dialog = SipDialog(dialog.record, DialogState.CONFIRMED, ignore_contact=self._ignore_contact)
+            dialog = SipDialog(dialog.record, DialogState.CONFIRMED, ignore_contact=self._settings.ignore_contact)
             self._dialog = self._dialog if branch else dialog
         return (self._request(dialog.request("BYE"), self._next_transaction(), own=not branch),)
 
@@ -232,7 +218,7 @@ class SipLeg:
             return ()
         return (self._request(dialog.ack(cseq), self._next_transaction(), own=False),)
 
-    def _respond(self, action: Respond) -> tuple[Parcel, ...]:
+    def _respond(self, action: Respond, now: float) -> tuple[Parcel, ...]:
         if action.transaction not in self._open:
             return ()
         request, registrar = self._open[action.transaction]
@@ -240,12 +226,33 @@ class SipLeg:
             del self._open[action.transaction]
         if request.method == "INVITE" and 200 <= action.code < 300:
             self._awaits_answer = bodies.sdp_of(request) is None
-        headers = () if action.retry_after is None else (("Retry-After", str(action.retry_after)),)
-        response = self._response(request, action.code, headers, action.sdp)
+        if request is self._invite and 100 < action.code < 200 and self._extensions.requires_prack(request):
+            return self._ring_reliably(request, action.code, now)
+        response = self._response(request, action.code, self._headers(request, action.code, now), action.sdp)
         return (self._parcel(RelayKind.RESPONSE, action.transaction, response.encode(), to=registrar),)
 
+    def _headers(self, request: Request, code: int, now: float) -> Iterable[tuple[str, HeaderValue]]:
+        if request is self._invite and code >= 200:
+            self._extensions.answered(now)
+        accepted = 200 <= code < 300 and request.method in TARGET_REFRESHES
+        return self._extensions.answer_headers(request, now) if accepted else ()
+
+    def _ring_reliably(self, invite: Request, code: int, now: float) -> tuple[Parcel, ...]:
+        if bodies.sdp_of(invite) is None:
+            # The first reliable response would have to hold our offer (RFC 3262 section 5), which there is not yet.
+            return ()
+        return self._ring(self._extensions.ring(invite, self._response(invite, code, ()), now))
+
+    def _ring(self, responses: Iterable[Response]) -> tuple[Parcel, ...]:
+        _, registrar = self._open.get(self.invite_transaction, (None, None))
+        return tuple(
+            self._parcel(RelayKind.RESPONSE, self.invite_transaction, response.encode(), to=registrar)
+            for response in responses
+            if registrar is not None
+        )
+
     def _response(
-        self, request: Request, code: int, headers: Iterable[tuple[str, str]], sdp: bytes | None = None
+        self, request: Request, code: int, headers: Iterable[tuple[str, HeaderValue]], sdp: bytes | None = None
     ) -> Response:
         dialog = self._dialog
         content_type = None if sdp is None else SDP
@@ -268,21 +275,31 @@ class SipLeg:
 
     # Hearing.
 
-    def _hear_response(self, relay: Relay, response: Response) -> Heard:
+    def _hear_response(self, relay: Relay, response: Response, now: float) -> Heard:
         if relay.transaction == self.invite_transaction:
-            return self._hear_invite_response(relay, response)
+            return self._hear_invite_response(relay, response, now)
         method = self._sent.get(relay.transaction)
+        if method == "PRACK":
+            return self._hear_prack_response(response)
         if method is None or self._dialog is None:
             return self._hear_again(response)
         self._dialog.receive_response(response)
         if response.is_success and method == "INVITE":
             self._cseqs[response.to.tag or ""] = response.cseq.number
+            self._extensions.accepted(response, now)
         kind = replies.in_dialog_kind(method, response)
         if kind is None:
             return NOTHING
         if not response.is_success or method != "INVITE":
             del self._sent[relay.transaction]
-        return Heard(replies.response_input(kind, response, local=relay.local))
+        return Heard((replies.response_input(kind, response, local=relay.local),))
+
+    def _hear_prack_response(self, response: Response) -> Heard:
+        """Take the number of a 2xx, which may be above ours (credentials were added). A refusal ends no call."""
+        branch = self._branch(response.to.tag or "")
+        if branch is not None and response.is_success:
+            branch.receive_response(response)
+        return NOTHING
 
     def _hear_again(self, response: Response) -> Heard:
         """Acknowledge a 2xx that we have: its ACK died with the registrar, so the PBX sends it again."""
@@ -293,39 +310,57 @@ class SipLeg:
         ack = self._dialog.ack(response.cseq.number)
         return Heard(parcels=(self._request(ack, self._next_transaction(), own=False),))
 
-    def _hear_invite_response(self, relay: Relay, response: Response) -> Heard:
+    def _hear_invite_response(self, relay: Relay, response: Response, now: float) -> Heard:
         if self._forks is None:
+            return NOTHING
+        is_new, rack = self._extensions.ringing(response) if response.is_provisional else (True, None)
+        if not is_new:
             return NOTHING
         dialog = self._forks.receive(response)
         branch = None if self._dialog is None else self._dialog.record.remote_tag or ""
         kind = replies.invite_kind(response, answered_branch=branch)
         if response.is_success:
             self._cseqs[response.to.tag or ""] = response.cseq.number
-            self._dialog = self._dialog or dialog
-        return Heard(replies.response_input(kind, response, local=relay.local))
+            if self._dialog is None:
+                self._dialog = dialog
+                self._extensions.accepted(response, now)
+        pracks: tuple[Parcel, ...] = ()
+        if rack is not None and dialog is not None:
+            prack = dialog.request("PRACK", headers=[("RAck", str(rack))])
+            pracks = (self._request(prack, self._next_transaction()),)
+        return Heard((replies.response_input(kind, response, local=relay.local),), pracks)
 
-    def _hear_request(self, relay: Relay, request: Request) -> Heard:
+    def _hear_request(self, relay: Relay, request: Request, now: float) -> Heard:
         if request.method == "CANCEL":
             # It names the INVITE's transaction, and the registrar has answered it.
             known = relay.transaction in self._open
-            return Heard(replies.cancel_input(request, relay.transaction)) if known else NOTHING
+            return Heard((replies.cancel_input(request, relay.transaction),)) if known else NOTHING
         try:
             dialog = self._take(request)
+            self._check(request, now)
         except RemoteProtocolError as error:
-            return NOTHING if request.method == "ACK" else self._reply(relay, request, replies.Reply(error.status))
+            reply = replies.Reply(error.status, error.headers)
+            return NOTHING if request.method == "ACK" else self._reply(relay, request, reply, now)
         if request.method == "ACK":
             awaits, self._awaits_answer = self._awaits_answer, False
-            return Heard(replies.ack_input(request, relay.transaction, awaits_answer=awaits))
+            return Heard((replies.ack_input(request, relay.transaction, awaits_answer=awaits),))
         if dialog is not (self._dialog or dialog):
             # A branch that lost; it has our BYE and may have sent its own.
-            return self._reply(relay, request, replies.Reply(200 if request.method == "BYE" else 481))
+            return self._reply(relay, request, replies.Reply(200 if request.method == "BYE" else 481), now)
         meaning = replies.classify(request, relay.transaction)
         if isinstance(meaning, replies.Reply):
-            return self._reply(relay, request, meaning)
+            return self._reply(relay, request, meaning, now)
         if len(self._open) >= MAX_OPEN:
-            return self._reply(relay, request, replies.Reply(500))
+            return self._reply(relay, request, replies.Reply(500), now)
         self._open[relay.transaction] = (request, relay.sender)
-        return Heard(meaning)
+        return Heard((meaning,))
+
+    def _check(self, request: Request, now: float) -> None:
+        """Raise :class:`RemoteProtocolError` where an extension stands against a request."""
+        if request.method == "PRACK":
+            self._extensions.prack(request, now)
+        elif request.method in TARGET_REFRESHES:
+            self._extensions.check(request)
 
     def _take(self, request: Request) -> SipDialog:
         """Find the SIP dialog of a request, and take its number and Contact. Raises :class:`RemoteProtocolError`."""
@@ -340,8 +375,9 @@ class SipLeg:
             return  # It crossed ours.
         dialog.receive(request)
 
-    def _reply(self, relay: Relay, request: Request, reply: replies.Reply) -> Heard:
-        response = request.respond(reply.code, headers=reply.headers)
+    def _reply(self, relay: Relay, request: Request, reply: replies.Reply, now: float) -> Heard:
+        headers = [*reply.headers, *self._headers(request, reply.code, now)]
+        response = request.respond(reply.code, headers=headers)
         answer = self._parcel(RelayKind.RESPONSE, relay.transaction, response.encode(), to=relay.sender)
         return Heard(parcels=(answer,))
 
@@ -356,15 +392,3 @@ class SipLeg:
             if (dialog.record.remote_tag or "") == tag:
                 return dialog
         return None
-
-
-def _invite_of(record: SipDialogRecord, cseq: int) -> Request:
-    """Return as much of an INVITE that came as a response to it repeats (RFC 3261 section 8.2.6.2)."""
-    return initial_request(
-        "INVITE",
-        record.local_uri,
-        from_=NameAddr.make(record.remote_uri, tag=record.remote_tag),
-        to=NameAddr.make(record.local_uri, tag=record.local_tag),
-        call_id=record.call_id,
-        cseq=cseq,
-    )

@@ -25,13 +25,13 @@ class Reply(NamedTuple):
 
 ALWAYS: dict[str, Reply] = {
     "OPTIONS": Reply(200, (("Accept", "application/sdp"),)),
-    "PRACK": Reply(481),
+    "PRACK": Reply(200),
     "REFER": Reply(603),
     "MESSAGE": Reply(415, (("Accept", "application/sdp"),)),
     "SUBSCRIBE": Reply(489),
 }
-"""No response of ours is reliable, so no PRACK has one to acknowledge (RFC 3262 section 3); the PBX may not send the
-messenger's client elsewhere (RFC 3515 section 2.4.2)."""
+"""A PRACK that acknowledges nothing does not get here; the PBX may not send the messenger's client elsewhere (RFC 3515
+section 2.4.2)."""
 
 NOT_KNOWN = Reply(501)
 

@@ -111,7 +111,7 @@ def _rows() -> dict[P, Row]:
         _stay(settled.send_dtmf, K.SEND_DTMF),
         _stay(settled.digit, K.DIGIT_RECEIVED),
         _stay(settled.info_dtmf, K.INFO_DTMF),
-        _stay(settled.postpone, *WISHES),
+        _stay(settled.postpone, *WISHES, K.REFRESH),
         _stay(settled.refuse_glare, *OFFERS),
         _stay(settled.refuse_notify, *NOTIFIES),
         _go(P.FINISHED, ending.let_go, K.FENCED),
@@ -153,6 +153,7 @@ def _rows() -> dict[P, Row]:
         _go(P.FINISHED, incoming.unprepared, K.MEDIA_REFUSED),
         _go(P.FINISHED, incoming.broken, K.MEDIA_LOST),
         _go(P.FINISHED, incoming.unheard, K.REGISTRAR_LOST, K.REGISTRAR_MOVED),
+        _go(P.FINISHED, incoming.unacknowledged, K.ACK_TIMEOUT),
     )
     rule((P.PREPARING, P.ACCEPTING), _go(P.FINISHED, incoming.stuck, K.DEADLINE))
     rule((P.PRESENTED, P.RINGING), _go(P.FINISHED, incoming.unanswered, K.DEADLINE))
@@ -177,6 +178,7 @@ def _rows() -> dict[P, Row]:
         _go(P.FINISHED, ending.remote_hang_up, K.BYE),
         _go(P.CLOSING, ending.break_off, K.MEDIA_LOST),
         _go(P.CLOSING, ending.dialog_gone, K.DIALOG_GONE),
+        _go(P.CLOSING, ending.expired, K.SESSION_EXPIRED),
         _go(P.CLOSING, ending.never_confirmed, K.ACK_TIMEOUT),
         _go(P.CLOSING, ending.time_out, K.DEADLINE),
         _stay(settled.move, K.REGISTRAR_MOVED),
@@ -197,7 +199,7 @@ def _rows() -> dict[P, Row]:
         P.TALKING,
         _go(P.REOFFERING, settled.hold, K.HOLD),
         _go(P.REOFFERING, settled.resume, K.RESUME),
-        _go(P.REOFFERING, settled.reoffer, K.REOFFER, K.MEDIA_SILENT, K.REGISTRAR_MOVED),
+        _go(P.REOFFERING, settled.reoffer, K.REOFFER, K.REFRESH, K.MEDIA_SILENT, K.REGISTRAR_MOVED),
         _go(P.REOFFERING, settled.take_web_offer, K.WEB_OFFER),
         _go(P.TRANSFERRING, settled.transfer, K.TRANSFER),
         _go(P.CLOSING, ending.longest, K.DEADLINE),

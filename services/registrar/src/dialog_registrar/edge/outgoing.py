@@ -13,6 +13,7 @@ waiting     100                            nothing: a bridge never sees it (RFC 
 waiting     101-199                        passed on
 waiting     401, 407                       sent again with credentials and the next CSeq; still *waiting*
 waiting     401, 407 to fresh credentials  a 403 of our own: the bridge cannot answer a challenge either -> gone
+waiting     422 with a longer interval     sent again with that and the next CSeq; still *waiting* (RFC 4028 7.3)
 waiting     2xx to INVITE                  passed on -> *accepted*
 waiting     any other final response       passed on -> gone
 waiting     cancel                         CANCEL, and no second attempt -> *cancelled*
@@ -40,6 +41,7 @@ from dialog_sip import Request, Response
 from dialog_sip.digest import DigestClient, Outcome
 
 from dialog_registrar.edge.context import Edge
+from dialog_registrar.edge.interval import with_longer_interval
 from dialog_registrar.edge.waiting import Waiting
 from dialog_registrar.model.accounts import Account
 from dialog_registrar.model.dress import copy_credentials, dress_request, retried
@@ -165,6 +167,8 @@ class Outgoing:
         self.edge.meters.relay_response(sent.request.method, response.code)
         if response.code in {401, 407} and sent.state is not _State.ACCEPTED:
             self._challenged(sent, response)
+        elif response.code == 422 and sent.state is _State.WAITING and self._asked_longer(sent, response):
+            self._send(sent)
         elif sent.state is not _State.ACCEPTED or (response.is_success and sent.request.method == "INVITE"):
             self._pass_on(sent, response)
 
@@ -223,6 +227,17 @@ class Outgoing:
         sent.request = retried(sent.request)
         sent.digest.authorize(sent.request, password.get_secret_value())
         self._send(sent)
+
+    def _asked_longer(self, sent: _Sent, response: Response) -> bool:
+        longer = with_longer_interval(sent.request, response)
+        if longer is None or sent.attempts >= MAX_ATTEMPTS:
+            return False
+        sent.request, password = longer, sent.account.password
+        if sent.digest is not None and password is not None:
+            sent.digest.authorize(longer, password.get_secret_value())
+        else:
+            self._authorize(sent)
+        return True
 
     def _pass_on(self, sent: _Sent, response: Response) -> None:
         if response.is_final:

@@ -96,9 +96,13 @@ class Forwarder:
         self._set_gates()
 
     def expect(self, *, web: bool, sip: bool) -> None:
-        """Set which sides are to send from now on. What they did before does not count."""
+        """Set which sides are to send from now on."""
         self._silence_of_web.expect(expected=web)
         self._silence_of_sip.expect(expected=sip)
+
+    def pbx_lives(self) -> None:
+        """Begin to count the silence of the PBX anew: it answered, or offered, something."""
+        self._silence_of_sip.break_off()
 
     def press(self, digits: str, duration_ms: int) -> None:
         """Queue keys for the SIP side."""

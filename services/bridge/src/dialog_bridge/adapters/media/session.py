@@ -208,6 +208,7 @@ class RelaySession:
         self._sip_ptime = theirs.ptime
         self._forwarder.sip.describe(rtp, rtcp, mux=theirs.mux)
         self._forwarder.use(agreement)
+        self._forwarder.pbx_lives()
         self._set_gates()
 
     def _set_gates(self) -> None:

@@ -39,4 +39,5 @@ class MediaSettings:
             port_max=media.port_max,
             ice_servers=modules.webrtc.ice_servers,
             ice_loopback=media.ice_loopback,
+            silence_timeout=media.silence_timeout.total_seconds(),
         )

@@ -24,8 +24,13 @@ class Silence:
     _told: bool = False
 
     def expect(self, *, expected: bool) -> None:
-        """Begin anew: the side just agreed to send, or not to."""
-        self.expected, self._since = expected, None
+        """Set whether the side is to send from now on."""
+        if expected is not self.expected:
+            self.expected, self._since = expected, None
+
+    def break_off(self) -> None:
+        """Begin anew: the side gave a sign of life in another way."""
+        self._since = None
 
     def look(self, count: int, now: float) -> None:
         """Take the number of packets that have come so far."""

@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 GATHER_FOR = 0.03
 """Seconds that a first change waits for others: a row, its REGISTER and the answer make one status."""
+MANY, GATHER_MANY_FOR = 50, 0.1
+"""Statuses at a time after which the next wait longer: who changes a thousand rows waits for the last of them."""
 AT_A_TIME = 500
 """Statuses in one transaction."""
 RENEWALS_EVERY = 3.0
@@ -51,6 +53,7 @@ class StatusPublisher:
         self._ownership: Ownership | None = None
         self._under_way: dict[int, asyncio.Future[bool]] = {}
         self._some = asyncio.Event()
+        self._gather_for = GATHER_FOR
         self._stopping = asyncio.Event()
         self._renewals: asyncio.TimerHandle | None = None
 
@@ -76,7 +79,7 @@ class StatusPublisher:
             await self._some.wait()
             self._some.clear()
             try:
-                async with asyncio.timeout(GATHER_FOR):
+                async with asyncio.timeout(self._gather_for):
                     await self._stopping.wait()
             except TimeoutError:
                 self.publish()
@@ -85,6 +88,8 @@ class StatusPublisher:
 
     def publish(self) -> None:
         """Begin a transaction for each partition that has changes and none under way."""
+        many = sum(map(len, self._news.changed.values())) > MANY
+        self._gather_for = GATHER_MANY_FOR if many else GATHER_FOR
         for partition in list(self._news.changed):
             if partition not in self._under_way:
                 self._publish_of(partition)

@@ -69,13 +69,23 @@ class Challenge(NamedTuple):
 
 def challenges_of(response: Response) -> list[Challenge]:
     """Return the strongest challenge of each realm that can be answered; of equals the first (RFC 8760 section 2.4)."""
-    best: dict[tuple[bool, str], Challenge] = {}
+    return [terms._replace(nonce=nonce) for terms, nonce in offers_of(response)]
+
+
+Offer = tuple[Challenge, str]
+"""A challenge without its nonce, mostly the same object for all users of a server; and the nonce."""
+
+
+def offers_of(response: Response) -> list[Offer]:
+    """Do as :func:`challenges_of`, for who keeps a challenge for each of many users."""
+    best: dict[tuple[bool, str], Offer] = {}
     for name, proxy in _HEADERS:
         for value in response.headers.get_all(name):
-            for challenge in _parse(value, proxy=proxy):
-                rival = best.get((proxy, challenge.realm))
-                if rival is None or challenge.algorithm.strength > rival.algorithm.strength:
-                    best[proxy, challenge.realm] = challenge
+            for offer in _parse(value, proxy=proxy):
+                terms = offer[0]
+                rival = best.get((proxy, terms.realm))
+                if rival is None or terms.algorithm.strength > rival[0].algorithm.strength:
+                    best[proxy, terms.realm] = offer
     return list(best.values())
 
 
@@ -99,14 +109,14 @@ def plain_params(value: str) -> dict[str, str] | None:
     return params if len(params) == len(pairs) and "" not in params else None
 
 
-def _parse(value: str, *, proxy: bool) -> list[Challenge]:
+def _parse(value: str, *, proxy: bool) -> list[Offer]:
     before, found, rest = value.partition(_NONCE)
     nonce, quote_mark, after = rest.partition('"')
     if found and quote_mark and "\\" not in nonce and len(value) <= _USUAL:
         same = _but_for_nonce(before, after, proxy)
         if same is not None:
-            return [same._replace(nonce=nonce)]
-    return _parse_any(value, proxy=proxy)
+            return [(same, nonce)]
+    return [(challenge._replace(nonce=""), challenge.nonce) for challenge in _parse_any(value, proxy=proxy)]
 
 
 @lru_cache(maxsize=256)
@@ -115,7 +125,7 @@ def _but_for_nonce(before: str, after: str, proxy: bool) -> Challenge | None:
     params = plain_params(f'{before}{_NONCE}{_ANY_NONCE}"{after}')
     if params is None or params.get("nonce") != _ANY_NONCE or _ANY_NONCE in before + after:
         return None
-    return _challenge(params, proxy=proxy)
+    return _challenge(params | {"nonce": ""}, proxy=proxy)
 
 
 def _parse_any(value: str, *, proxy: bool) -> list[Challenge]:

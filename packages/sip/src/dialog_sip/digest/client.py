@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dialog_sip.digest.algorithm import Algorithm, Qop, digest_response, hashed_username
-from dialog_sip.digest.challenge import Challenge, challenges_of
+from dialog_sip.digest.challenge import Challenge, offers_of
 from dialog_sip.digest.credentials import Credentials
 from dialog_sip.digest.info import AuthenticationInfo, infos_of
 from dialog_sip.errors import RemoteProtocolError
@@ -56,14 +56,16 @@ class ServerProof(Enum):
 
 @dataclass(slots=True, eq=False)
 class _Nonce:
-    challenge: Challenge
+    terms: Challenge
+    """What it came with, its own place empty: one object serves many users."""
+    value: str
     stale_in_a_row: int = 0
     uses: int = 0
     session_cnonce: str = ""
     """The cnonce of all uses of a ``-sess`` algorithm: its secret holds the first one (RFC 7616 section 3.4.2)."""
 
-    def renew(self, nonce: str) -> None:
-        self.challenge = self.challenge._replace(nonce=nonce)
+    def renew(self, value: str) -> None:
+        self.value = value
         self.uses = self.stale_in_a_row = 0
 
 
@@ -80,8 +82,8 @@ class DigestClient:
         self.username = username
         """User name of the credentials."""
         self._new_cnonce = new_cnonce
-        # A list of one, nearly always: a dictionary takes four times the memory, in each of 100,000 registrations.
-        self._nonces: list[_Nonce] = []
+        # A tuple of one, nearly always: a dictionary takes five times the memory, in each of 100,000 registrations.
+        self._nonces: tuple[_Nonce, ...] = ()
 
     def learn(self, response: Response, request: Request | None = None) -> Outcome:
         """Take the challenges of a 401 or 407 to the last authorized request.
@@ -89,19 +91,17 @@ class DigestClient:
         ``request`` is the one that was refused, with its credentials. Give it where several may be on their way at a
         time: one that was refused for an older nonce than the present one says nothing of the password.
         """
-        challenges = challenges_of(response)[:MAX_REALMS]
-        if not challenges:
+        offers = offers_of(response)[:MAX_REALMS]
+        if not offers:
             return Outcome.UNSUPPORTED
-        if any(self._refused(challenge, request) for challenge in challenges):
-            self._nonces.clear()
+        if any(self._refused(terms, request) for terms, _ in offers):
+            self._nonces = ()
             return Outcome.WRONG_PASSWORD
-        for challenge in challenges:
-            known = self._known(challenge.proxy, challenge.realm)
-            again = 0 if known is None or not challenge.stale else known.stale_in_a_row + (known.uses <= 1)
-            if known is not None:
-                self._nonces.remove(known)
-            self._nonces.append(_Nonce(challenge, again))
-        del self._nonces[:-MAX_REALMS]
+        for terms, value in offers:
+            known = self._known(terms.proxy, terms.realm)
+            again = 0 if known is None or not terms.stale else known.stale_in_a_row + (known.uses <= 1)
+            others = (one for one in self._nonces if one is not known)
+            self._nonces = (*others, _Nonce(terms, value, again))[-MAX_REALMS:]
         return Outcome.RETRY
 
     def note_success(self, response: Response) -> None:
@@ -110,7 +110,7 @@ class DigestClient:
             nonce.stale_in_a_row = 0
         for proxy, info in infos_of(response):
             for nonce in self._nonces:
-                if info.next_nonce and nonce.challenge.proxy is proxy and info.next_nonce != nonce.challenge.nonce:
+                if info.next_nonce and nonce.terms.proxy is proxy and info.next_nonce != nonce.value:
                     nonce.renew(info.next_nonce)
 
     def proof(self, request: Request, response: Response, password: str) -> ServerProof:
@@ -137,57 +137,57 @@ class DigestClient:
     def credentials(self, method: str, uri: str, password: str, body: bytes = b"") -> list[tuple[str, str]]:
         """Return header and value of the answer to every known challenge; each call is one use of the nonces."""
         return [
-            (_CREDENTIALS[nonce.challenge.proxy], str(self._answer(nonce, method, uri, password, body)))
+            (_CREDENTIALS[nonce.terms.proxy], str(self._answer(nonce, method, uri, password, body)))
             for nonce in self._nonces
         ]
 
     def _known(self, proxy: bool, realm: str) -> _Nonce | None:
         for one in self._nonces:
-            if one.challenge.realm == realm and one.challenge.proxy is proxy:
+            if one.terms.realm == realm and one.terms.proxy is proxy:
                 return one
         return None
 
-    def _refused(self, challenge: Challenge, request: Request | None) -> bool:
-        known = self._known(challenge.proxy, challenge.realm)
-        if known is None or known.uses != 1 or (request is not None and not _used(request, known.challenge)):
+    def _refused(self, terms: Challenge, request: Request | None) -> bool:
+        known = self._known(terms.proxy, terms.realm)
+        if known is None or known.uses != 1 or (request is not None and not _used(request, known)):
             return False
-        return not challenge.stale or known.stale_in_a_row >= MAX_STALE
+        return not terms.stale or known.stale_in_a_row >= MAX_STALE
 
     def _answer(self, nonce: _Nonce, method: str, uri: str, password: str, body: bytes) -> Credentials:
         nonce.uses += 1
-        challenge = nonce.challenge
-        algorithm, qop = challenge.algorithm, challenge.qop
+        terms = nonce.terms
+        algorithm, qop = terms.algorithm, terms.qop
         cnonce = None
         if qop is not None or algorithm.is_session:
             cnonce = nonce.session_cnonce or self._new_cnonce()
             nonce.session_cnonce = cnonce if algorithm.is_session else ""
         nc = None if qop is None else f"{nonce.uses:08x}"
-        username, password = self._normalized(password, utf8=challenge.utf8)
+        username, password = self._normalized(password, utf8=terms.utf8)
         response = digest_response(
             algorithm,
             username=username,
-            realm=challenge.realm,
+            realm=terms.realm,
             password=password,
             method=method,
             uri=uri,
-            nonce=challenge.nonce,
+            nonce=nonce.value,
             cnonce=cnonce,
             nc=nc,
             qop=qop or Qop.AUTH,
             body=body,
         )
         return Credentials(
-            hashed_username(algorithm, username, challenge.realm) if challenge.userhash else username,
-            challenge.realm,
-            challenge.nonce,
+            hashed_username(algorithm, username, terms.realm) if terms.userhash else username,
+            terms.realm,
+            nonce.value,
             uri,
             response,
-            algorithm if challenge.names_algorithm else None,
-            challenge.opaque,
+            algorithm if terms.names_algorithm else None,
+            terms.opaque,
             cnonce,
             nc,
             qop or Qop.AUTH,
-            challenge.userhash,
+            terms.userhash,
         )
 
     def _normalized(self, password: str, *, utf8: bool) -> tuple[str, str]:
@@ -197,12 +197,12 @@ class DigestClient:
 
     def _user_of(self, credentials: Credentials, password: str, *, proxy: bool) -> tuple[str, str]:
         known = self._known(proxy, credentials.realm)
-        return self._normalized(password, utf8=known is not None and known.challenge.utf8)
+        return self._normalized(password, utf8=known is not None and known.terms.utf8)
 
 
-def _used(request: Request, challenge: Challenge) -> bool:
-    found = _credentials(request, proxy=challenge.proxy)
-    return any((one.realm, one.nonce) == (challenge.realm, challenge.nonce) for one in found)
+def _used(request: Request, nonce: _Nonce) -> bool:
+    found = _credentials(request, proxy=nonce.terms.proxy)
+    return any((one.realm, one.nonce) == (nonce.terms.realm, nonce.value) for one in found)
 
 
 def _credentials(request: Request, *, proxy: bool) -> list[Credentials]:

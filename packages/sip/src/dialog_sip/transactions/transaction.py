@@ -11,6 +11,10 @@ Key = tuple[str, ...]
 """What a message has in common with its transaction (RFC 3261 sections 17.1.3 and 17.2.3)."""
 
 
+# Who pings with the same numbers again asks the same again; to answer that twice does nothing twice.
+_HARMLESS = frozenset({"OPTIONS", "REGISTER"})
+
+
 class TooManyTransactionsError(SipError):
     """The bound on transactions is reached and a new request of ours would exceed it: try later."""
 
@@ -81,8 +85,10 @@ class Transaction:
 
     @property
     def covers_copies(self) -> bool:
-        """True for a request of a peer that must not be taken once more: it has no final response, or a 2xx."""
-        return self.is_unanswered or (not self.is_client and self.response is not None and self.response.is_success)
+        """True for a request of a peer that must not be taken once more: it has no final response, or did something."""
+        if self.is_client or self.response is None or self.response.is_provisional:
+            return self.is_unanswered
+        return self.response.is_success and self.request.method not in _HARMLESS
 
     @property
     def next_timer(self) -> float | None:

@@ -15,7 +15,9 @@ from dialog_sip.aio.express import ExpressLane
 from dialog_sip.registration.request import build_register
 from dialog_sip.registration.settings import Account
 from dialog_sip.transactions import Timers
-from dialog_sip.transactions.express import COOKIE, ExpressTransactions
+from dialog_sip.transactions.express import COOKIE, ExpressTransactions, Pending
+from hypothesis import given
+from hypothesis import strategies as st
 
 WITHIN = 5.0
 
@@ -35,6 +37,45 @@ def due_times(transactions: ExpressTransactions[str, str], until: float) -> list
         assert transactions.pop(due) is not None
         times.append(due)
     return times
+
+
+WALK = st.lists(
+    st.tuples(st.sampled_from(["begin", "begin reliable", "provisional", "hush", "end", "wait"]), st.integers(0, 9)),
+    max_size=60,
+)
+
+
+@given(WALK)
+def test_whatever_happens_each_is_over_once_within_timer_f_and_no_timer_is_left(steps: list[tuple[str, int]]) -> None:
+    transactions: ExpressTransactions[str, str] = ExpressTransactions(Timers())
+    now, begun = 0.0, list[tuple[float, Pending[str, str]]]()
+
+    def wait(until: float) -> float:
+        while (due := transactions.next()) is not None and due <= until:
+            popped = transactions.pop(due)
+            assert popped is not None
+            assert popped.over == (due >= popped.ends_at)
+        return until
+
+    for what, number in steps:
+        if what.startswith("begin"):
+            branch = transactions.new_branch()
+            one = transactions.begin(branch, b"R", "flow", "owner", now, reliable=what == "begin reliable")
+            begun.append((now, one))
+        elif what == "wait":
+            now = wait(now + number)
+        elif begun:
+            one = begun[number % len(begun)][1]
+            if what == "end":
+                transactions.end(one)
+            elif not one.over:
+                transactions.provisional(one, now) if what == "provisional" else transactions.hush(one)
+        assert len(transactions) == sum(not one.over for _, one in begun)
+        assert all(one.over or now < at + 32 for at, one in begun)
+        # One entry for each, one more for a provisional response, one for a hush.
+        assert len(transactions._heap) <= 3 * len(begun)
+    wait(now + 33)
+    assert (len(transactions), transactions.next(), transactions._heap) == (0, None, [])
 
 
 def test_branches_differ_and_begin_with_the_cookie(transactions: ExpressTransactions[str, str]) -> None:

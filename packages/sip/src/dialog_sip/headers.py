@@ -26,8 +26,9 @@ COMPACT_FORMS: Final = {
     "a": "accept-contact", "b": "referred-by", "c": "content-type", "d": "request-disposition", "e": "content-encoding",
     "f": "from", "i": "call-id", "j": "reject-contact", "k": "supported", "l": "content-length", "m": "contact",
     "o": "event", "r": "refer-to", "s": "subject", "t": "to", "u": "allow-events", "v": "via", "x": "session-expires",
+    "y": "identity",
 }  # fmt: skip
-"""Compact form -> key (RFC 3261, 3265, 3515, 3841, 3892, 4028)."""
+"""Compact form -> key (RFC 3261, 3265, 3515, 3841, 3892, 4028, 8224)."""
 
 _SPELLINGS = (
     "Via", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards", "Route", "Record-Route", "Expires",

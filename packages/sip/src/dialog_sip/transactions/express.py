@@ -90,7 +90,8 @@ class ExpressTransactions(Generic[F, T]):
 
     def provisional(self, pending: Pending[F, T], now: float) -> None:
         """Note that the server has the request (RFC 3261 section 17.1.2.2, *Proceeding*)."""
-        if pending.interval:
+        # Another one changes nothing: a peer that repeats it must not fill the heap.
+        if 0 < pending.interval < self._timers.t2:
             pending.interval = self._timers.t2
             self._plan(pending, now)
 

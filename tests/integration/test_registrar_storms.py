@@ -71,3 +71,13 @@ async def test_loss_makes_no_lapse(stage: Stage, pbx: Simulator) -> None:
     state = await until(pbx, lambda state: state.counts["refreshes"] >= 2 * USERS, within=60)
     assert state.lapses == 0
     assert state.counts["most_in_20_s"] <= MOST_IN_20_S
+
+
+async def test_a_pbx_with_a_single_user_that_was_away_for_a_moment_is_asked_on(stage: Stage, pbx: Simulator) -> None:
+    await pbx.set(Faults(away=True))
+    await stage.start("r1")
+    await stage.row("alone", pbx.port)
+    began = (await pbx.state()).load["seconds"]
+    await until(pbx, lambda state: state.load["seconds"] > began + 6, within=30)
+    await pbx.set(Faults())
+    await until(pbx, lambda state: state.bound == 1, within=15)

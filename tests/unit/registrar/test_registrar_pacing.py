@@ -168,3 +168,18 @@ def test_after_a_silence_those_that_wait_go_one_by_one_and_quickly_if_they_are_m
     assert len(times) == users - WINDOW
     assert times[-1] - times[0] < within
     assert max(sum(1 for time in times if start <= time < start + 1) for start in set(times)) < most
+
+
+def test_of_what_is_stuck_at_a_silent_server_one_goes_on_being_sent() -> None:
+    pacer: Pacer[str, str] = Pacer()
+    first, second, third = asked(pacer, "a", 3)
+    alone = asked(pacer, "b", 1)
+    assert list(pacer.take(0.0)) == [first, second, third, *alone]
+    assert list(pacer.take(OVERDUE)) == []
+    assert pacer.take_stuck() == [second, third]
+    pacer.done(first, Outcome.SILENT, 32.0)
+    pacer.ask("a", "next", 0.0)
+    assert list(pacer.take(40.0)) == ["next"]
+    assert list(pacer.take(40.0 + OVERDUE)) == []
+    assert pacer.take_stuck() == []
+    assert set(pacer.stuck("a")) == {second, third, "next"}

@@ -9,10 +9,11 @@ A server is *silent* when a request is overdue and nothing at all was heard sinc
 refused it. A silent server keeps nobody else's place (what is overdue does not count overall) and gets one request
 each :data:`PROBE_EVERY` seconds, whoever has most to lose. The first answer ends the silence, and the window opens by
 one with each answer, which doubles it each round trip. What is overdue at a silent server is *stuck*: it is not sent
-again, though its answer would still be taken, and when the silence ends it is tried anew. So an outage costs a
-handful of REGISTERs however many mappings the server has, and its end brings no herd. For a while then, those that
-wait are let go over as long as it takes to bind so many anew (:func:`~dialog_sip.registration.timing.repair_period`),
-however fast the server answers. 503 with Retry-After closes a server for that long (RFC 3261 section 21.5.4).
+again, though its answer would still be taken, and when the silence ends it is tried anew. One of each server goes on
+being sent, for there may be no other to ask with. So an outage costs a handful of REGISTERs however many mappings the
+server has, and its end brings no herd: for a while those that wait are let go over as long as it takes to bind so many
+anew (:func:`~dialog_sip.registration.timing.repair_period`), however fast the server answers. 503 with Retry-After
+closes a server for that long (RFC 3261 section 21.5.4).
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ class _Server(Generic[S, K]):
     """The most that waited at a time since then."""
     next_at: float = _ALWAYS
     """When the next of them may go."""
+    goes_on: _Flight[S, K] | None = None
+    """What is overdue and still sent again."""
 
 
 @dataclass(slots=True)
@@ -174,7 +177,7 @@ class Pacer(Generic[S, K]):
         return self._heard(flight.server, outcome, now)
 
     def take_stuck(self) -> list[K]:
-        """Return, each once, the requests that are overdue at a server that is silent."""
+        """Return, each once, the requests that are overdue at a server that is silent, but one of each."""
         stuck, self._stuck = self._stuck, []
         return stuck
 
@@ -247,7 +250,14 @@ class Pacer(Generic[S, K]):
             if flight.server.heard_at < flight.sent:
                 self._fall_silent(flight.server, flight.sent, now)
             if flight.server.silent_since is not None:
-                self._stuck.append(flight.key)
+                self._stick(flight)
+
+    def _stick(self, flight: _Flight[S, K]) -> None:
+        server = flight.server
+        if server.goes_on is None or self._flying.get(server.goes_on.key) is not server.goes_on:
+            server.goes_on = flight
+        else:
+            self._stuck.append(flight.key)
 
     def _release(self, flight: _Flight[S, K]) -> None:
         if not flight.overdue:

@@ -1,4 +1,7 @@
-"""SIPp from Debian as the other end: its built-in caller and callee, over UDP and TCP, and with losses."""
+"""SIPp from Debian as the other end: its built-in caller and callee, over UDP, TCP and TLS, and with losses.
+
+Debian builds SIPp without OpenSSL: a relay on loopback speaks TLS for it.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,16 @@ import asyncio
 import contextlib
 import itertools
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from dialog_sip import NameAddr, Request, Response
-from dialog_sip.aio import Endpoint, Flow, ServerRequest
+from dialog_sip.aio import Endpoint, Flow, ServerRequest, TlsOptions
+from fixtures.certificates import Authority
+from fixtures.tls_relay import tls_relay
 
 pytestmark = pytest.mark.needs("sipp")
 
@@ -93,6 +99,16 @@ async def test_sipp_calls_us(callee: Callee, transport: str, tmp_path: Path) -> 
     assert callee.counts == Counts(acks=50, byes=50)
 
 
+async def test_sipp_calls_us_over_tls(callee: Callee, authority: Authority, tmp_path: Path) -> None:
+    ours = authority.for_loopback()
+    listener = await callee.endpoint.listen("tls", "127.0.0.1", tls=TlsOptions(cert_file=ours.cert, key_file=ours.key))
+    trusting = ssl.create_default_context(cafile=authority.ca_file)
+    async with tls_relay(listener.address[1], outside=trusting) as port:
+        process = await run_sipp(tmp_path, "tcp", f"127.0.0.1:{port}", "-sn", "uac", "-m", "50", "-r", "50", "-d", "10")
+        assert await ended(process) == 0
+    assert callee.counts == Counts(acks=50, byes=50)
+
+
 async def test_sipp_calls_us_and_datagrams_get_lost(callee: Callee, tmp_path: Path) -> None:
     listener = await callee.endpoint.listen("udp", "127.0.0.1")
     process = await run_sipp(
@@ -156,24 +172,47 @@ def lose_every_third(flow: Flow) -> None:
     flow.send = lossy  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize(("transport", "lossy"), [("udp", False), ("tcp", False), ("udp", True)])
-async def test_we_call_sipp(transport: str, lossy: bool, tmp_path: Path) -> None:
+@contextlib.asynccontextmanager
+async def sipp_callee(transport: str, folder: Path) -> AsyncIterator[int]:
+    """Run SIPp's callee and give its port."""
     port = free_port(transport)
-    process = await run_sipp(tmp_path, transport, "-sn", "uas", "-p", str(port), "-m", "1000")
-    endpoint = Endpoint(lambda unexpected: unexpected.respond(405))
+    process = await run_sipp(folder, transport, "-sn", "uas", "-p", str(port), "-m", "1000")
     try:
         await until_bound(transport, port, process)
-        flow = await endpoint.connect(transport, "127.0.0.1", port)
-        if lossy:
-            lose_every_third(flow)
-        async with asyncio.timeout(DEADLINE):
-            # SIPp does not answer a BYE that overtakes a lost ACK, so with losses the calls stay up.
-            calls = (call(endpoint, flow, number, hang_up=not lossy) for number in range(1, 31))
-            results = await asyncio.gather(*calls)
-        assert {tuple(codes) for codes in results} == {(180, 200) if lossy else (180, 200, 200)}
+        yield port
     finally:
-        await endpoint.close()
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
         await ended(process)
+
+
+@pytest.fixture
+async def caller() -> AsyncIterator[Endpoint]:
+    made = Endpoint(lambda unexpected: unexpected.respond(405))
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize(("transport", "lossy"), [("udp", False), ("tcp", False), ("udp", True)])
+async def test_we_call_sipp(caller: Endpoint, transport: str, lossy: bool, tmp_path: Path) -> None:
+    async with sipp_callee(transport, tmp_path) as port:
+        flow = await caller.connect(transport, "127.0.0.1", port)
+        if lossy:
+            lose_every_third(flow)
+        async with asyncio.timeout(DEADLINE):
+            # SIPp does not answer a BYE that overtakes a lost ACK, so with losses the calls stay up.
+            calls = (call(caller, flow, number, hang_up=not lossy) for number in range(1, 31))
+            results = await asyncio.gather(*calls)
+    assert {tuple(codes) for codes in results} == {(180, 200) if lossy else (180, 200, 200)}
+
+
+async def test_we_call_sipp_over_tls(caller: Endpoint, authority: Authority, tmp_path: Path) -> None:
+    theirs = authority.for_loopback()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(theirs.cert, theirs.key)
+    async with sipp_callee("tcp", tmp_path) as port, tls_relay(port, inside=context) as relayed:
+        flow = await caller.connect("tls", "127.0.0.1", relayed, tls=TlsOptions(ca_file=authority.ca_file))
+        async with asyncio.timeout(DEADLINE):
+            results = await asyncio.gather(*(call(caller, flow, number, hang_up=True) for number in range(1, 31)))
+    assert {tuple(codes) for codes in results} == {(180, 200, 200)}

@@ -491,6 +491,23 @@ def test_takeovers_do_not_begin_the_limit_anew() -> None:
     assert min(last - first for first, last in zip(times, times[6:], strict=False)) > 20
 
 
+@pytest.mark.parametrize(("due", "waits"), [(1.0, False), (-1.0, True)])
+def test_an_attempt_that_was_told_of_beforehand_counts_once_it_was_due(due: float, waits: bool) -> None:
+    before = registered()
+    now = START.timestamp() + before.now
+    told = {
+        "state": RegistrationState.RETRYING, "registered_at": None, "sent_lately": (round(1000 * (now - 5)),) * 2,
+        "next_attempt_at": before.moment().at(before.now + due),
+    }  # fmt: skip
+    after = Rig(before.pbx, instance="r2", now=before.now, port=5099)
+    sent = len(before.pbx.requests)
+    after.engine.upsert(row(), 0, predecessor=before.status().model_copy(update=told))
+    after.run(14)
+    assert (len(before.pbx.requests) == sent) is waits
+    after.run(10)
+    assert after.status().state is RegistrationState.REGISTERED
+
+
 def test_a_clock_that_is_ahead_holds_nothing_up_for_long() -> None:
     before = registered()
     sent = [int(1000 * (START.timestamp() + 3600))] * 6

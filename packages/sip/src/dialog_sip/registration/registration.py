@@ -53,11 +53,12 @@ class Registration:
         cseq: int = 0,
         drop: tuple[str, ...] = (),
         also: tuple[str, ...] = (),
-        before: tuple[float, ...] | None = None,
+        before: tuple[float, ...] = (),
+        taken_over_at: float | None = None,
     ) -> None:
         """``drop``: Contacts of before whose bindings go; ``also``: others of ours that are bound with it.
 
-        ``before``: the :meth:`sent_lately` of the agent whose registration this one continues.
+        ``before``: the :meth:`sent_lately` of the agent whose registration this one took over at ``taken_over_at``.
         """
         self._account = account
         self._settings = settings
@@ -72,7 +73,7 @@ class Registration:
         self._failures = self._redirects = 0
         self._delay: float | None = None
         self._pending: Binding | None = None
-        self._limit = timing.SendLimit(before)
+        self._limit = timing.SendLimit(before, taken_over_at)
         self.call_id = call_id
         """The same for all REGISTERs (RFC 3261 section 10.2)."""
         self.contact = contact

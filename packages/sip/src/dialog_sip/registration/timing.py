@@ -13,10 +13,8 @@ LIMIT = 6
 """REGISTER transactions within :data:`LIMIT_PERIOD`, challenges and their answers included."""
 LIMIT_PERIOD = 21.0
 """Seconds: the PBX is promised 20, and REGISTERs are not all equally long on their way."""
-_RESERVED = 2
-"""An attempt begins only where its challenge could be answered as well."""
-_UNTOLD = 2
-"""Transactions that the agent before us may have begun and not told of when it died: one attempt, challenged."""
+ATTEMPT = 2
+"""Transactions of an attempt, its challenge answered: one begins only where there is room for both."""
 _SPREAD = 0.2
 """Part of the waiting time over which refreshes are spread, so that what began together does not stay together."""
 _MARGIN = 0.15
@@ -91,15 +89,15 @@ def retry_after_delay(settings: RegistrationSettings, seconds: float, jitter: fl
 class SendLimit:
     """Never more than :data:`LIMIT` transactions in any :data:`LIMIT_PERIOD` seconds.
 
-    ``before`` are those of the agent whose registration this one continues, as far as it told; None where there was
-    none. What it may not have told counts as well from our first one on, but keeps that one from nothing.
+    ``before`` are those of the agent whose registration this one took over at ``taken_over_at``, as far as it told,
+    the first one first. An attempt that it may not have told of counts as well.
     """
 
-    __slots__ = ("_times", "_untold")
+    __slots__ = ("_taken_over_at", "_times")
 
-    def __init__(self, before: tuple[float, ...] | None = None) -> None:
-        self._times: tuple[float, ...] = before or ()
-        self._untold = 0 if before is None else _UNTOLD
+    def __init__(self, before: tuple[float, ...] = (), taken_over_at: float | None = None) -> None:
+        self._times = before
+        self._taken_over_at = taken_over_at
 
     @property
     def last(self) -> float | None:
@@ -108,25 +106,32 @@ class SendLimit:
 
     def note(self, now: float) -> None:
         """Count a transaction that begins now."""
-        recent = self.recent(now)
-        untold = max(0, min(self._untold, LIMIT - _RESERVED - len(recent)))
-        self._untold = 0
-        self._times = (*recent, *(now,) * untold, now)[-LIMIT:]
+        self._times = (*self.recent(now), now)[-LIMIT:]
 
     def allows_retry(self, now: float) -> bool:
         """Tell whether one more transaction of the same attempt may begin."""
-        return len(self.recent(now)) < LIMIT
+        return len(self._counted(now)) < LIMIT
 
     def next_attempt(self, now: float) -> float:
         """Return when an attempt may begin: ``now``, or later."""
-        recent = self.recent(now)
-        surplus = len(recent) - (LIMIT - _RESERVED)
-        return now if surplus <= 0 else recent[surplus - 1] + LIMIT_PERIOD
+        counted = self._counted(now)
+        surplus = len(counted) - (LIMIT - ATTEMPT)
+        return now if surplus <= 0 else counted[surplus - 1] + LIMIT_PERIOD
 
     def recent(self, now: float) -> tuple[float, ...]:
-        """Return when those began that count now, the first one first."""
+        """Return when those began that are known to count now, the first one first."""
         # One that is exactly a period old is over; the comparison is the same sum as in next_attempt.
         times = self._times
         if not times or times[0] + LIMIT_PERIOD > now:
             return times
         return tuple([time for time in times if time + LIMIT_PERIOD > now])
+
+    def _counted(self, now: float) -> tuple[float, ...]:
+        """Return the same with those that may have begun, at the latest when the registration was taken over."""
+        known, at = self.recent(now), self._taken_over_at
+        if at is None:
+            return known
+        if at + LIMIT_PERIOD <= now:
+            self._taken_over_at = None
+            return known
+        return tuple(sorted((*known, *(at,) * ATTEMPT)))

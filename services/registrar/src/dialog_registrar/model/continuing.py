@@ -12,7 +12,7 @@ good, with another Contact         REGISTER ours, and in the same request drop t
 
 An owner may die before it has told of a REGISTER, and so may the next. All of them go by the same status; so each
 begins as far above its CSeq as time has passed since (:func:`ahead`), and whoever comes later begins higher. The limit
-of REGISTERs goes on as well: what the owner before us sent lately counts.
+of REGISTERs goes on as well: what the owner before us sent lately counts, or may have sent by the time we came.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 
 from dialog_schemas.registrations import RegistrationStatus
 from dialog_sip.registration import Account, Binding, Registration, RegistrationSettings
+from dialog_sip.registration.timing import ATTEMPT
 
 from dialog_registrar.model.entry import Entry
 from dialog_registrar.model.status import Moment
@@ -66,7 +67,7 @@ def new_registration(
     drop = (old.contact,) if binding is not None and old.contact is not None and old.contact != contact else ()
     registration = Registration(
         _account(entry), settings, call_id=old.call_id, contact=contact, cseq=old.cseq, drop=drop,
-        before=_sent_before(old, moment),
+        before=_sent_before(old, moment), taken_over_at=moment.now,
     )  # fmt: skip
     if binding is not None and (old.contact == contact or not entry.wants_binding):
         registration.resume(binding, moment.now, jitter)
@@ -81,11 +82,16 @@ def _account(entry: Entry) -> Account:
 
 
 def _sent_before(old: RegistrationStatus, moment: Moment) -> tuple[float, ...]:
-    """Return when the last REGISTERs of the owner before us began; its clock may be ahead of ours."""
+    """Return when the last REGISTERs of the owner before us began; its clock may be ahead of ours.
+
+    An attempt that it had told of beforehand counts from when it was due, challenge included.
+    """
     times = [moment.since(datetime.fromtimestamp(sent / 1000, UTC)) for sent in old.sent_lately]
     if not times and old.registered_at is not None:
         times = [moment.since(old.registered_at)]
-    return tuple(min(time, moment.now) for time in times)
+    if old.next_attempt_at is not None and old.next_attempt_at <= moment.wall:
+        times += [moment.since(old.next_attempt_at)] * ATTEMPT
+    return tuple(sorted(min(time, moment.now) for time in times))
 
 
 def _binding(old: RegistrationStatus, moment: Moment) -> Binding | None:

@@ -14,11 +14,9 @@ a REGISTER is on its way for a good binding    not at all
 from __future__ import annotations
 
 from dialog_sip.registration import RegistrationState
+from dialog_sip.registration.timing import ATTEMPT
 
 from dialog_registrar.model.entry import Entry
-
-USUAL = 2
-"""REGISTERs of a renewal: one, and one with credentials where it was challenged."""
 
 Waiting = dict[int, dict[str, Entry | None]]
 """By partition and AOR; None is a tombstone."""
@@ -72,4 +70,4 @@ class News:
         elif entry.told != registration.contact or not registration.is_steady(now):
             self.tell(entry)
         elif registration.state is RegistrationState.REGISTERED:
-            (self.tell_some_time if len(registration.sent_lately(now)) <= USUAL else self.tell)(entry)
+            (self.tell_some_time if len(registration.sent_lately(now)) <= ATTEMPT else self.tell)(entry)

@@ -429,3 +429,31 @@ def test_a_binding_never_lapses_while_the_pbx_answers(granted: int, interval: fl
         assert registration.is_bound(now + 0.5)
         registration.handle_timer(now)
         assert registration.wants_to_send
+
+
+@given(STEPS)
+def test_whatever_happened_it_can_be_stopped_and_leaves_no_timer(
+    steps: list[tuple[str, tuple[str, int], float, float]],
+) -> None:
+    registration, now, times = make(), 0.0, list[float]()
+    for command, said, jitter, pause in steps:
+        if command in {"start", "die"}:
+            registration.start(now)
+        elif command == "stop":
+            registration.stop(now)
+        elif command == "move":
+            registration.move(f"sip:434@192.0.2.1:{5060 + len(times) % 7}", now)
+        _exchange(registration, said, jitter, now, times)
+        now += pause
+        registration.handle_timer(now)
+    registration.stop(now)
+    # The limit may hold back the unbinding, and one that waits for its answer has to get it.
+    for _ in range(20):
+        _exchange(registration, ("grant", 60), 0.5, now, times)
+        if registration.timer is None:
+            break
+        now = max(now, registration.timer)
+        registration.handle_timer(now)
+    assert registration.state is S.IDLE
+    assert registration.timer is None
+    assert not registration.is_bound(now)

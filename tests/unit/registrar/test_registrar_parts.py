@@ -40,7 +40,7 @@ from dialog_schemas.relay import MalformedRelayError, Relay, RelayKind
 from dialog_schemas.topics import MAPPINGS, REGISTRATIONS, Topic
 from dialog_sip import Response
 from dialog_sip.registration import RegistrationSettings
-from fixtures.registrar_edge import PBX, ReceivedRequest, World, sip_request
+from fixtures.registrar_edge import PBX, Account, ReceivedRequest, World, sip_request
 from pydantic import SecretStr
 
 
@@ -378,6 +378,18 @@ def test_a_user_is_found_by_the_contact_or_else_by_to(registrar: Registrar, worl
     stranger = ReceivedRequest(sip_request("INVITE", uri="sip:mallory@127.0.0.1:5099"))
     handlers.sip_request_received(registrar, PBX, stranger)
     assert stranger.codes == [404]
+
+
+@pytest.mark.parametrize(("by_to", "aor"), [(False, "bob@pbx.example"), (True, "alice@pbx.example")])
+def test_where_contacts_are_ignored_to_says_whom_a_request_is_for(
+    registrar: Registrar, world: World, by_to: bool, aor: str
+) -> None:
+    world.accounts.known.append(Account("bob"))
+    world.edge.by_to = by_to
+    forwarded = sip_request("INVITE", uri="sip:alice@pbx.example")
+    forwarded.uri = "sip:bob@127.0.0.1:5099"
+    handlers.sip_request_received(registrar, PBX, ReceivedRequest(forwarded))
+    assert [relay.aor for _, relay in world.bridges.requests] == [aor]
 
 
 def success(call_id: str = "c1") -> Response:

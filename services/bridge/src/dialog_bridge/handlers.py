@@ -292,7 +292,7 @@ async def _stray_response(desk: Desk, relay: Relay) -> None:
     if runner is not None:
         await _hear(runner, relay)
     elif _holder(desk, message.call_id) is None:
-        for answer in end_stray(message, relay, desk.instance):
+        for answer in end_stray(message, relay, desk.instance, ignore_contact=desk.legs.ignore_contact):
             desk.outbox.relay(relay.sender, answer)
 
 

@@ -72,6 +72,7 @@ async def build(service: Service) -> None:
         routes,
         meters,
         service.clock.monotonic,
+        service.settings.sip.dialog_ignore_contact_field,
     )
     registrar = Registrar(engine, edge, Outgoing(edge), Incoming(edge), pump)
     events.registrar = registrar

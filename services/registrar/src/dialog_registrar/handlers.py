@@ -199,9 +199,10 @@ def sip_ack_timed_out(registrar: Registrar, transaction: ServerTransaction) -> N
 
 def _account(registrar: Registrar, server: Server, request: Request) -> Account | None:
     """Find whom a request is for: by our Contact in the Request-URI, or, where a PBX did not keep that, by To."""
-    accounts = registrar.edge.accounts
-    user = request.request_uri.username
-    return accounts.account_at(server, user) or accounts.account_at(server, request.to.uri.username)
+    edge = registrar.edge
+    users = (request.request_uri.username, request.to.uri.username)
+    found = (edge.accounts.account_at(server, user) for user in (reversed(users) if edge.by_to else users))
+    return next((account for account in found if account is not None), None)
 
 
 def _parse(relay: Relay) -> Request | Response:

@@ -11,11 +11,11 @@ from dialog_sip.sip_dialog import DialogRecord, DialogState, SipDialog
 from dialog_sip.sip_dialog.routing import route_set_of, target_of
 
 
-def end_stray(response: Response, relay: Relay, instance: str) -> tuple[Relay, ...]:
+def end_stray(response: Response, relay: Relay, instance: str, *, ignore_contact: bool = False) -> tuple[Relay, ...]:
     """Return ACK and BYE; nothing for any other response. Raises :class:`dialog_sip.RemoteProtocolError`."""
     if not response.is_success or response.cseq.method != "INVITE":
         return ()
-    dialog = _dialog(response)
+    dialog = _dialog(response, ignore_contact=ignore_contact)
     messages = (dialog.ack(response.cseq.number), dialog.request("BYE"))
     return tuple(
         Relay(RelayKind.REQUEST, f"{relay.transaction}.{tag}", relay.aor, message.encode(), relay.call, instance)
@@ -23,7 +23,7 @@ def end_stray(response: Response, relay: Relay, instance: str) -> tuple[Relay, .
     )
 
 
-def _dialog(response: Response) -> SipDialog:
+def _dialog(response: Response, *, ignore_contact: bool) -> SipDialog:
     record = DialogRecord(
         call_id=response.call_id,
         local_tag=response.from_.tag or "",
@@ -34,7 +34,7 @@ def _dialog(response: Response) -> SipDialog:
         route_set=route_set_of(response)[::-1],
         local_cseq=response.cseq.number,
     )
-    return SipDialog(record, DialogState.CONFIRMED)
+    return SipDialog(record, DialogState.CONFIRMED, ignore_contact=ignore_contact)
 
 
 def _tags(to: NameAddr) -> tuple[str, str]:

@@ -25,6 +25,8 @@ class Edge:
     routes: Routes
     meters: Meters
     now: Callable[[], float]
+    by_to: bool = False
+    """Find whom a request is for by To, before the Contact in its Request-URI (``dialog-ignore-contact-field``)."""
 
     def to_bridge_or_any(self, instance: str | None, sip_call_id: str, relay: Relay) -> bool:
         """Put a message into the inbox of the bridge that holds its SIP dialog, or on ``sip.requests``."""

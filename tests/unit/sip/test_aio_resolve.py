@@ -15,6 +15,7 @@ from dialog_sip.aio.resolve import DnsError, LocateError, Resolver, usable_first
 from dialog_sip.dns_cache import Answer
 from dialog_sip.failover import Failover
 from dialog_sip.locating import Hop, Naptr, Question, Record, Srv
+from dialog_sip.uri import SipUri
 from fixtures.dns_server import DnsServer
 
 
@@ -182,6 +183,27 @@ async def test_the_next_address_is_taken_and_the_preferred_one_again(
     assert await dialer.alternative(better, destination) == Hop("tcp", "127.0.0.1", alive)
     dialer.worked(better)
     assert await dialer.preferred(flow, destination) == Hop("tcp", *back.address)
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("sip:bob@e.com", Destination("e.com")),
+        ("sip:e.com:5080;transport=TCP", Destination("e.com", "tcp", 5080)),
+        ("sips:bob@[2001:db8::1]", Destination("2001:db8::1", secure=True)),
+        ("sip:bob@e.com;maddr=192.0.2.66", Destination("e.com")),
+    ],
+)
+def test_where_requests_for_a_uri_go(uri: str, expected: Destination) -> None:
+    assert Destination.of(SipUri.parse(uri)) == expected
+
+
+async def test_sips_goes_over_tls_alone(endpoint: Endpoint, resolver: Resolver, fake: FakeDns) -> None:
+    fake.zone[Question("e.com", "A")] = ("127.0.0.1",)
+    dialer = Dialer(endpoint, resolver)
+    assert await dialer.hops(Destination.of(SipUri.parse("sips:e.com"))) == [Hop("tls", "127.0.0.1", 5061)]
+    with pytest.raises(LocateError):
+        await dialer.hops(Destination.of(SipUri.parse("sips:e.com;transport=udp")))
 
 
 async def test_why_every_address_failed_is_said(endpoint: Endpoint, resolver: Resolver, fake: FakeDns) -> None:

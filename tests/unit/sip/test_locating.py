@@ -46,6 +46,8 @@ def run(domain: str, zone: Zone, **wanted: object) -> tuple[list[Hop], list[list
         ("192.0.2.1", {"port": 5080}, Hop("udp", "192.0.2.1", 5080)),
         ("[2001:DB8::1]", {"transport": "tls"}, Hop("tls", "2001:db8::1", 5061)),
         ("2001:db8::1", {"secure": True}, Hop("tls", "2001:db8::1", 5061)),
+        ("192.0.2.1", {"secure": True, "transport": "tcp"}, Hop("tls", "192.0.2.1", 5061)),
+        ("192.0.2.1", {"secure": True, "transport": "ws"}, Hop("wss", "192.0.2.1", 443)),
         ("192.0.2.1", {"transport": "ws"}, Hop("ws", "192.0.2.1", 80)),
         ("192.0.2.1", {"transport": "wss"}, Hop("wss", "192.0.2.1", 443)),
     ],
@@ -199,6 +201,10 @@ def test_the_cache_is_bounded_and_keeps_what_is_used() -> None:
     assert len(cache) == 2
     assert cache.get(Question("1", "A"), 1.0) is None
     assert cache.get(Question("0", "A"), 1.0) is not None
+
+
+def test_there_is_no_udp_for_sips() -> None:
+    assert run("192.0.2.1", {}, secure=True, transport="udp")[0] == []
 
 
 A, B, C = (Hop("udp", f"192.0.2.{number}", 5060) for number in (1, 2, 3))

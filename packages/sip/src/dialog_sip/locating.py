@@ -37,6 +37,8 @@ SERVICES: Final = {"SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T": "tls", "SIP+D
 """Services of NAPTR records and their transports (RFC 3263 section 4.1, RFC 7118 section 10)."""
 SECURE: Final = frozenset({"tls", "wss"})
 """Transports that a ``sips`` URI may take."""
+SECURED: Final = {"tcp": "tls", "ws": "wss"}
+"""What a ``sips`` URI means by a transport that it names (RFC 3261 section 26.2.2)."""
 MAX_TARGETS: Final = 16
 """SRV targets that are looked up; a zone may hold thousands."""
 MAX_HOPS: Final = 32
@@ -111,7 +113,14 @@ def locate(
     secure: bool = False,
     supported: Sequence[str] = ("udp", "tcp", "tls"),
 ) -> Steps:
-    """Find the hops of a domain. ``supported``: our transports, the preferred one first. ``secure``: for ``sips``."""
+    """Find the hops of a domain. ``supported``: our transports, the preferred one first. ``secure``: for ``sips``.
+
+    There is no hop for ``sips`` over UDP.
+    """
+    if secure and transport is not None:
+        transport = SECURED.get(transport, transport)
+        if transport not in SECURE:
+            return []
     usable = [name for name in supported if not secure or name in SECURE]
     plain = transport or (usable[0] if usable else "tls")
     address = numeric_host(domain)

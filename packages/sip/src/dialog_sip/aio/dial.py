@@ -14,6 +14,7 @@ from dialog_sip.aio.resolve import Resolver
 from dialog_sip.aio.tls import TlsOptions
 from dialog_sip.failover import Failover
 from dialog_sip.locating import Hop
+from dialog_sip.uri import SipUri
 
 MAX_ATTEMPTS: Final = 8
 """Addresses that are tried for one flow or request."""
@@ -34,6 +35,13 @@ class Destination:
     handshake: Handshake = field(default_factory=Handshake)
     name: str = ""
     """Destinations of different names do not share flows, though they may share an address."""
+    secure: bool = False
+    """TLS all the way, as ``sips`` has it (RFC 3261 section 26.2.2)."""
+
+    @classmethod
+    def of(cls, uri: SipUri, *, tls: TlsOptions | None = None) -> Destination:
+        """Return where requests for a URI go (RFC 3263 section 4). ``maddr`` is not followed: it may name anybody."""
+        return cls(uri.address, uri.transport, uri.port, tls, secure=uri.scheme == "sips")
 
 
 class Dialer:
@@ -117,7 +125,12 @@ class Dialer:
         return self._failover.preferred(hop_of(flow), await self._hops(destination), self._now())
 
     async def _hops(self, destination: Destination) -> list[Hop]:
-        return await self._resolver.locate(destination.domain, transport=destination.transport, port=destination.port)
+        return await self._resolver.locate(
+            destination.domain,
+            transport=destination.transport,
+            port=destination.port,
+            secure=destination.secure,
+        )
 
 
 def hop_of(flow: Flow) -> Hop:

@@ -50,10 +50,13 @@ class Resolver:
         self._sort = sort or usable_first
         self._cache = DnsCache()
 
-    async def locate(self, domain: str, *, transport: str | None = None, port: int | None = None) -> list[Hop]:
+    async def locate(
+        self, domain: str, *, transport: str | None = None, port: int | None = None, secure: bool = False
+    ) -> list[Hop]:
         """Return the hops of a domain, the preferred one first, at least one. Raises :class:`LocateError`."""
         failures: list[DnsError] = []
-        hops = await self._run(locate(domain, rng=self._rng, transport=transport, port=port), failures)
+        steps = locate(domain, rng=self._rng, transport=transport, port=port, secure=secure)
+        hops = await self._run(steps, failures)
         if hops:
             return self._sort(hops)
         if failures:

@@ -139,25 +139,38 @@ async def test_two_endpoints_keep_a_flow(endpoint: Endpoint, monkeypatch: pytest
         await server.close()
 
 
-@pytest.mark.usefixtures("_impatient")
-async def test_over_tcp_the_pong_is_due_from_the_first_ping_on(endpoint: Endpoint) -> None:
-    pings: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        pings.append(await reader.readexactly(4))
-        writer.write(PONG)
-        pings.append(await reader.readexactly(4))
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
+async def test_over_tcp_the_pong_is_due_from_the_first_ping_on(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Timers run out when the test says so.
+    monkeypatch.setattr(keepalive, "_CONNECTION", (3600.0, 3600.0))
+    loop = asyncio.get_running_loop()
+    peers: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    server = await asyncio.start_server(lambda *peer: peers.put_nowait(peer), "127.0.0.1", 0)
+    async with asyncio.timeout(DEADLINE):
         flow = await endpoint.connect("tcp", *server.sockets[0].getsockname())
-        told = closing(flow)
+        reader, writer = await peers.get()
+        told, ponged = closing(flow), asyncio.Event()
+        taken = flow.taken  # type: ignore[attr-defined]
+        monkeypatch.setattr(flow, "taken", lambda data: (taken(data), ponged.set()))
         endpoint.keep_alive(flow)
-        assert await asyncio.wait_for(told, DEADLINE) == SILENT
-        assert pings == [PING, PING]
-    finally:
+        kept = endpoint._keepalives._kept[flow]
+
+        def run_out() -> None:
+            kept._keepalive.timer = loop.time()
+            kept._on_timer()
+
+        run_out()
+        assert await reader.readexactly(4) == PING
+        writer.write(PONG)
+        await ponged.wait()
+        run_out()
+        assert not flow.closed
+        run_out()
+        assert await reader.readexactly(4) == PING
+        run_out()
+        assert await told == SILENT
+        writer.close()
         server.close()
 
 

@@ -20,6 +20,7 @@ from dialog_sip.transactions import (
     TransactionLayer,
     TransportFailed,
 )
+from dialog_sip.transactions.matching import merge_key
 from dialog_sip.transactions.tables import Input, State
 from dialog_sip.transactions.transaction import Transaction
 from fixtures.sip_layer import FakeFlow, sip
@@ -74,8 +75,9 @@ class Side:
             # Nothing is heard of what is over.
             assert not self.terminated[name], event
             match event:
-                case RequestReceived():
+                case RequestReceived(_, request, _):
                     self.requests[name] += 1
+                    self.check_merging(name, request)
                 case ResponseReceived(_, response, _) if response.is_success and response.cseq.method == "INVITE":
                     self.accepted.append(response)
                     self.ends[name] = 1
@@ -89,6 +91,11 @@ class Side:
                     self.terminated[name] += 1
                 case _:
                     pass
+
+    def check_merging(self, name: str, request: Request) -> None:
+        """See to it that no copy of what is not answered yet was taken (RFC 3261 section 8.2.2.2)."""
+        others = [one for one in self.servers() if one.id != name and one.is_unanswered]
+        assert merge_key(request) not in [merge_key(one.request) for one in others]
 
     def servers(self) -> list[Transaction]:
         return [one for one in self.layer._store.by_id.values() if not one.is_client and not one.is_cancel]

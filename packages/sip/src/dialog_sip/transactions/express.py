@@ -113,9 +113,11 @@ class ExpressTransactions(Generic[F, T]):
 
     def next(self) -> float | None:
         """Return when :meth:`pop` has something, or None."""
-        while self._heap and self._stale(self._heap[0]):
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        heap = self._heap
+        while heap and (heap[0][2].over or heap[0][2].due != heap[0][0]):
+            # Answered since, or planned anew.
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
 
     def pop(self, now: float) -> Pending[F, T] | None:
         """Take one that is due, or None: to be sent again, or, where it is over now, given up."""
@@ -135,7 +137,3 @@ class ExpressTransactions(Generic[F, T]):
         pending.due = due
         self._serial += 1
         heapq.heappush(self._heap, (due, self._serial, pending))
-
-    @staticmethod
-    def _stale(item: tuple[float, int, Pending[F, T]]) -> bool:
-        return item[2].over or item[2].due != item[0]

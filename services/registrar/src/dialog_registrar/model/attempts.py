@@ -111,7 +111,6 @@ class Attempts:
         if entry.digest is not None and entry.password is not None:
             # A nonce that worked is used again: most refreshes are one transaction.
             register.authorize(entry.digest, entry.password.get_secret_value())
-        self._engine.follow(entry)
         attempt = self._on_their_way[entry] = Attempt(entry, registration, register, now)
         return attempt
 

@@ -37,18 +37,21 @@ class Timers(Generic[K]):
         self._serial += 1
         item = self._due[key] = when, self._serial, key
         heapq.heappush(self._heap, item)
-        self._compact()
+        if len(self._heap) > 2 * len(self._due) + _SLACK:
+            self._compact()
 
     def cancel(self, key: K) -> None:
         """Forget ``key``."""
         self._due.pop(key, None)
-        self._compact()
+        if len(self._heap) > 2 * len(self._due) + _SLACK:
+            self._compact()
 
     def next(self) -> float | None:
         """Return when the next key is due, or None where nothing waits."""
-        while self._heap and self._stale(self._heap[0]):
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        heap, due = self._heap, self._due
+        while heap and due.get(heap[0][2]) is not heap[0]:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
 
     def pop(self, now: float) -> K | None:
         """Take one key that is due, the earliest first, or return None."""
@@ -59,10 +62,6 @@ class Timers(Generic[K]):
         del self._due[key]
         return key
 
-    def _stale(self, item: tuple[float, int, K]) -> bool:
-        return self._due.get(item[2]) is not item
-
     def _compact(self) -> None:
-        if len(self._heap) > 2 * len(self._due) + _SLACK:
-            self._heap = [item for item in self._heap if not self._stale(item)]
-            heapq.heapify(self._heap)
+        self._heap = list(self._due.values())
+        heapq.heapify(self._heap)

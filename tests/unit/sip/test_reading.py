@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from dialog_sip import Message, NameAddr, RemoteProtocolError, SipUri, parse_message, read_all
-from dialog_sip.uri import _parse, _parse_unusual
+from dialog_sip.uri import _parse_unusual, parse_uri
 from dialog_sip.values import CSeq, Via
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,7 +78,7 @@ _URI_TEXT = st.text(st.sampled_from("sipSIP:@;=.-_%&?a1Z[]:<> +,/$~"), max_size=
 @given(st.one_of(_URI_TEXT, st.builds("sip:{}@{}".format, _URI_TEXT, _URI_TEXT)))
 def test_the_short_way_of_a_uri_says_what_the_long_way_says(text: str) -> None:
     outcomes: list[SipUri | None] = []
-    for read in (_parse, _parse_unusual):
+    for read in (parse_uri, _parse_unusual):
         try:
             outcomes.append(read(text))
         except RemoteProtocolError:

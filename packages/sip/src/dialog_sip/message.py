@@ -18,6 +18,7 @@ from dialog_sip.uri import SipUri
 from dialog_sip.values import CSeq, MediaType, NameAddr, Via, parse_call_id, parse_seconds
 
 VERSION = "SIP/2.0"
+"""What requests end with and responses begin with (RFC 3261 section 7)."""
 
 Items = Headers | Iterable[tuple[str, HeaderValue]]
 """Headers to build a message of."""
@@ -215,7 +216,9 @@ class Response(Message):
     def __init__(self, code: int, phrase: str | None = None, headers: Items = (), body: bytes = b"") -> None:
         if not 100 <= code <= 699:
             raise LocalProtocolError(f"{code} is not a response code")
-        super().__init__(headers, body)
+        self.headers = headers if isinstance(headers, Headers) else Headers(headers)
+        self.body = body
+        self.ends_with_datagram = False
         self.code = code
         """Status code, 100 to 699."""
         self.phrase = phrase_of(code) if phrase is None else phrase

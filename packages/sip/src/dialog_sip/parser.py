@@ -11,9 +11,10 @@ A fault does not end the reading: what could be understood of a request comes wi
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from dialog_sip.errors import Layer, RemoteProtocolError
-from dialog_sip.grammar import is_token, parse_uint
+from dialog_sip.grammar import is_token
 from dialog_sip.headers import KEYS, Headers, key_of
 from dialog_sip.limits import DEFAULT_LIMITS, MAX_MESSAGE, Limits
 from dialog_sip.message import VERSION, Message, Request, Response
@@ -23,9 +24,11 @@ __all__ = ["MAX_MESSAGE", "parse_message"]
 
 # What nearly every request begins with; the rest is read step by step.
 _COMMON_REQUEST = re.compile(r"([A-Z]++) ([!-~]++) SIP/2\.0")
+_LENGTH = "content-length"
 _HEAD_END = b"\r\n\r\n"
 # What a line begins with, up to the first blank, as nearly everybody writes it; the colon is proven by the look-up.
 _KEYS_OF_LINES = {f"{name}:": key for name, key in KEYS.items()}
+_CODES = {str(code): code for code in range(100, 700)}
 _FOLDED = re.compile(r"\r\n(?![ \t])")
 _VERSION = re.compile(r"SIP/\d+\.\d+", re.IGNORECASE | re.ASCII)
 
@@ -37,40 +40,58 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Res
     """
     if data[:2] == b"\r\n":
         data = data.lstrip(b"\r\n")
-    size = len(data)
-    head, end, body = (data if size <= limits.message else _cut(data, limits.message)).partition(_HEAD_END)
+    # Nearly all are small and of lines that each have a name. What is not is read once more, with care. From the end it
+    # takes 0.2 us less to find the body; where that holds an empty line, there is one without a name among ours.
+    head, end, body = data.rpartition(_HEAD_END)
     text = head.decode("utf-8", "surrogateescape")
     # It splits at more than CRLF; that it did not is seen in 0.2 us, where counting CR and LF takes 0.7.
     lines = text.splitlines()
-    if "\r\n".join(lines) != text or b"\0" in head or not lines:
-        # What a framer cut off a stream holds CRLFCRLF: nothing can hide behind another end of the head there.
-        if not end and (normal := _with_crlf(data)) is not None:
-            return parse_message(normal, limits)
-        lines = _strict_lines(text)
+    if not end or len(data) > limits.harmless or "\r\n".join(lines) != text or b"\0" in head:
+        return _parse_with_care(data, limits)
     start = lines.pop(0)
-    fault = ""
     try:
         keys = [_KEYS_OF_LINES[line.partition(" ")[0]] for line in lines]
     except KeyError:
-        folded, *lines = _FOLDED.split(text)
-        keys, lines, fault = _unusual(lines, limits)
-        if folded != start:
-            fault = "start line is folded"
-    headers = Headers((), keys, lines)
-    common = _COMMON_REQUEST.fullmatch(start)
-    message = _start_line(start, headers) if common is None else Request(common[1], common[2], headers)
-    if not end or size > limits.harmless or len(lines) > limits.headers:
-        _check_size(message, lines, size, limits, closed=bool(end))
-    if fault:
-        raise _fault(message, fault)
-    # What nearly every sender writes, looked for as a whole.
-    if keys.count("content-length") == 1 and f"Content-Length: {len(body)}" in lines:
+        keys, lines, fault = _keys(lines, limits)
+        if fault:
+            return _parse_with_care(data, limits)
+    if len(lines) > limits.headers:
+        return _parse_with_care(data, limits)
+    message = _start_line(start, Headers((), keys, lines))
+    if keys.count(_LENGTH) == 1 and f"Content-Length: {len(body)}" in lines:
         message.body = body
     else:
         _cut_body(message, body)
-    if size > limits.harmless:
-        _check_parts(message, limits)
     return message
+
+
+def _parse_with_care(data: bytes, limits: Limits) -> Request | Response:
+    head, end, body = _cut(data, limits.message).partition(_HEAD_END)
+    text = head.decode("utf-8", "surrogateescape")
+    if _has_odd_line_ends(text):
+        # What a framer cut off a stream holds CRLFCRLF: nothing can hide behind another end of the head there.
+        if not end and (normal := _with_crlf(data)) is not None:
+            return parse_message(normal, limits)
+        # Not even answered: an answer would have to repeat some of it.
+        raise RemoteProtocolError("the header section holds a lone CR, LF or NUL", layer=Layer.FRAMING)
+    folded, *lines = _FOLDED.split(text) if "\r\n " in text or "\r\n\t" in text else text.split("\r\n")
+    keys, lines, fault = _keys(lines, limits)
+    start = folded.partition("\r\n")[0]
+    if folded != start:
+        fault = "start line is folded"
+    message = _start_line(start, Headers((), keys, lines))
+    _check_size(message, lines, len(data), limits, closed=bool(end))
+    if fault:
+        raise _fault(message, fault)
+    _cut_body(message, body)
+    _check_parts(message, limits)
+    return message
+
+
+def _has_odd_line_ends(text: str) -> bool:
+    """Tell whether a head holds a CR or LF alone, or a NUL that is no quoted-pair (RFC 3261 section 25.1)."""
+    ends = text.count("\r\n")
+    return text.count("\n") != ends or text.count("\r") != ends or text.count("\0") != text.count("\\\0")
 
 
 def _with_crlf(data: bytes) -> bytes | None:
@@ -79,37 +100,39 @@ def _with_crlf(data: bytes) -> bytes | None:
     return None if b"\r" in head or not end else head.replace(b"\n", b"\r\n") + _HEAD_END + body
 
 
-def _strict_lines(text: str) -> list[str]:
-    """Split at CRLF alone; all else that some take for a line end is part of a value, or refused."""
-    lines = text.split("\r\n")
-    ends = len(lines) - 1
-    # Only a quoted-pair may hold a NUL (RFC 3261 section 25.1).
-    if text.count("\n") != ends or text.count("\r") != ends or text.count("\0") != text.count("\\\0"):
-        # Not even answered: an answer would have to repeat some of it.
-        raise RemoteProtocolError("the header section holds a lone CR, LF or NUL", layer=Layer.FRAMING)
-    return lines
-
-
 def _cut(data: bytes, size: int) -> bytes:
-    """Return the start of a message that is too large, whole lines of it where its head is too large already."""
+    """Return a message, or the start of one that is too large, whole lines where its head is too large already."""
+    if len(data) <= size:
+        return data
     start = data[:size]
     return start if _HEAD_END in start else start[: max(0, start.rfind(b"\r\n"))]
 
 
-def _unusual(lines: list[str], limits: Limits) -> tuple[list[str], list[str], str]:
+def _keys(lines: list[str], limits: Limits) -> tuple[list[str], list[str], str]:
     """Return keys and lines, and what was wrong, where a name is unknown, spelled oddly or no name at all."""
     keys: list[str] = []
     kept: list[str] = []
     fault = ""
     for line in lines[: limits.headers + 1]:
         name, colon, _ = line.partition(":")
-        name = name.rstrip(" \t")
-        if not colon or not (name in KEYS or is_token(name)):
+        key = KEYS.get(name) or (_odd_key(name) if len(name) <= _ODD else _odd_key.__wrapped__(name))
+        if colon and key:
+            keys.append(key)
+            kept.append(line)
+        else:
             fault = "a header line has no name"
-            continue
-        keys.append(key_of(name))
-        kept.append(line)
     return keys, kept, fault
+
+
+# A peer has a few headers of its own, in every message; long names would fill memory.
+_ODD = 64
+
+
+@lru_cache(maxsize=256)
+def _odd_key(name: str) -> str:
+    """Return the key of a name that is not in KEYS as it stands; none where it is no name."""
+    name = name.rstrip(" \t")
+    return key_of(name) if is_token(name) else ""
 
 
 def _fault(message: Message, detail: str, *, status: int = 400, layer: Layer = Layer.HEADER) -> RemoteProtocolError:
@@ -121,7 +144,8 @@ def _fault(message: Message, detail: str, *, status: int = 400, layer: Layer = L
 def _check_size(message: Message, lines: list[str], size: int, limits: Limits, *, closed: bool) -> None:
     if size > limits.message:
         raise _fault(message, "message is too large", status=513, layer=Layer.FRAMING)
-    if len(lines) > limits.headers or any(len(line) > limits.header for line in lines):
+    too_long = size > limits.header and any(len(line) > limits.header for line in lines)
+    if too_long or len(lines) > limits.headers:
         raise _fault(message, "header section is too large", status=513, layer=Layer.FRAMING)
     if not closed:
         raise _fault(message, "header section has no end", layer=Layer.FRAMING)
@@ -135,6 +159,9 @@ def _check_parts(message: Message, limits: Limits) -> None:
 
 
 def _start_line(line: str, headers: Headers) -> Request | Response:
+    common = _COMMON_REQUEST.fullmatch(line)
+    if common is not None:
+        return Request(common[1], common[2], headers)
     if line.startswith("SIP/2.0 ") or line[:8].upper() == "SIP/2.0 ":
         return _status_line(line, headers)
     method, _, rest = line.partition(" ")
@@ -157,9 +184,9 @@ def _bad_request_line(line: str, headers: Headers) -> RemoteProtocolError:
 
 def _status_line(line: str, headers: Headers) -> Response:
     code, _, phrase = line[8:].partition(" ")
-    if len(code) != 3 or not code.isdigit() or not 100 <= parse_uint(code, 999, "status code") <= 699:
+    if code not in _CODES:
         raise RemoteProtocolError("status line is malformed", layer=Layer.START_LINE)
-    return Response(int(code), phrase, headers)
+    return Response(_CODES[code], phrase, headers)
 
 
 def _cut_body(message: Message, body: bytes) -> None:

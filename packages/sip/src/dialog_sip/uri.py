@@ -58,7 +58,7 @@ class SipUri(NamedTuple):
 
         A URI longer than ``MAX_URI`` is none, with status 414.
         """
-        return _parse_cached(text) if len(text) <= _CACHED else _parse(text)
+        return parse_uri(text)
 
     @property
     def username(self) -> str:
@@ -136,19 +136,24 @@ def escape_user(text: str) -> str:
     return quote(text, safe=_USER_UNRESERVED)
 
 
-def _parse(text: str) -> SipUri:
-    common = _COMMON.fullmatch(text) if len(text) <= MAX_URI else None
-    if common is not None:
-        scheme, user, host, port, params = common.groups()
-        number = None if port is None else parse_port(port)
-        return _new(SipUri, (scheme, user, host, number, _params(params) if params else NO_PARAMS, "", None))
-    return _parse_unusual(text)
+def parse_uri(text: str) -> SipUri:
+    """Do as :meth:`SipUri.parse`."""
+    return _parse_cached(text) if len(text) <= _CACHED else _parse_unusual(text)
 
 
 # The same URIs come again and again: of a registration's Contact, of every message in a SIP dialog. Long ones are left
 # out, or a peer could fill memory with them.
 _CACHED = 256
-_parse_cached = lru_cache(maxsize=4096)(_parse)
+
+
+@lru_cache(maxsize=4096)
+def _parse_cached(text: str) -> SipUri:
+    common = _COMMON.fullmatch(text)
+    if common is None:
+        return _parse_unusual(text)
+    scheme, user, host, port, params = common.groups()
+    number = None if port is None else parse_port(port)
+    return _new(SipUri, (scheme, user, host, number, _params(params) if params else NO_PARAMS, "", None))
 
 
 def _parse_unusual(text: str) -> SipUri:

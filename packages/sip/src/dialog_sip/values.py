@@ -1,4 +1,4 @@
-"""Values of structured headers: name-addr, Via, CSeq, media types. All are immutable; a change is a new value."""
+"""Values of structured headers (RFC 3261 section 25.1): immutable; a change is a new value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dialog_sip.grammar import (
     readable,
     unquote,
 )
-from dialog_sip.uri import SipUri
+from dialog_sip.uri import SipUri, parse_uri
 
 BRANCH_COOKIE = "z9hG4bK"
 """Start of every branch of RFC 3261 (section 8.1.1.7)."""
@@ -36,6 +36,8 @@ _new = tuple.__new__
 _NOT_BARE = re.compile(r"[\s<>\",?]")
 _QUOTED_NAME = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _TRANSPORTS = {f"SIP/2.0/{name}": name for name in ("UDP", "TCP", "TLS", "WS", "WSS")}
+# Characters of a sent-by that is remembered.
+_HOP = 64
 _SENT_BY = re.compile(r"([A-Za-z0-9\-.]++)(?::([0-9]{1,5}+))?")
 _VIA = re.compile(
     r"SIP\s*/\s*2\.0\s*/\s*(?P<transport>[^\s/;]+)\s+"
@@ -81,7 +83,7 @@ class NameAddr(NamedTuple):
     @property
     def uri(self) -> SipUri:
         """The URI. Raises :class:`RemoteProtocolError` where it is none, or of another scheme."""
-        return SipUri.parse(self.uri_text)
+        return parse_uri(self.uri_text)
 
     @property
     def tag(self) -> str | None:
@@ -161,12 +163,11 @@ class Via(NamedTuple):
         """Read one value (not a list)."""
         protocol, _, rest = text.partition(" ")
         sent_by, _, params = rest.partition(";")
-        transport, found = _TRANSPORTS.get(protocol), _SENT_BY.fullmatch(sent_by)
-        if transport is None or found is None:
+        transport = _TRANSPORTS.get(protocol)
+        hop = _hop(sent_by) if len(sent_by) <= _HOP else None
+        if transport is None or hop is None:
             return _unusual_via(text)
-        host, port = found.groups()
-        number = None if port is None else parse_port(port)
-        return _new(cls, (transport, host, number, parse_params(params) if params else NO_PARAMS))
+        return _new(cls, (transport, *hop, parse_params(params) if params else NO_PARAMS))
 
     @property
     def sent_by(self) -> str:
@@ -197,6 +198,17 @@ class Via(NamedTuple):
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
         return f"SIP/2.0/{self.transport} {self.host}{port}{format_params(self.params)}"
+
+
+# Proxies and trunks are few, and in every message: 0.1 us for 0.4.
+@lru_cache(maxsize=512)
+def _hop(sent_by: str) -> tuple[str, int | None] | None:
+    """Read ``sent-by`` in its common dress, None for another."""
+    found = _SENT_BY.fullmatch(sent_by)
+    if found is None:
+        return None
+    host, port = found.groups()
+    return host, None if port is None else parse_port(port)
 
 
 def _unusual_via(text: str) -> Via:

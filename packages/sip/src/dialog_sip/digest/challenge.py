@@ -17,7 +17,7 @@ _HEADERS = (("WWW-Authenticate", False), ("Proxy-Authenticate", True))
 
 # A parameter in its common dress, nothing escaped or blank where it need not be; else the whole rest, in one piece, so
 # that nothing is tried twice.
-_PARAM = re.compile(r'([A-Za-z]++)=(?:"([^"\\]*+)"|([^\s",=]++))(?:, ?|$)|.++', re.DOTALL)
+_PARAM = re.compile(r'([a-z]++)=(?:"([^"\\]*+)"|([^\s",=]++))(?:, ?|$)|.++', re.DOTALL)
 _NONCE = 'nonce="'
 _ANY_NONCE = "\0"
 """Stands for the nonce where what is round it is read."""
@@ -104,7 +104,7 @@ def plain_params(value: str) -> dict[str, str] | None:
     if not value.startswith("Digest "):
         return None
     pairs = _PARAM.findall(value, len(_SCHEME))
-    params = {name.lower(): quoted or word for name, quoted, word in pairs}
+    params = {name: quoted or word for name, quoted, word in pairs}
     # The rest that is not plain has no name.
     return params if len(params) == len(pairs) and "" not in params else None
 

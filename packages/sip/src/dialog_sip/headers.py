@@ -77,12 +77,6 @@ class Headers:
         for name, value in items:
             self.add(name, value)
 
-    def adopt(self, keys: list[str], lines: list[str]) -> Headers:
-        """Take over lines as they came, without their line ends, and the key of each."""
-        self._keys = keys
-        self._lines = lines
-        return self
-
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return the value of the first line of this name, unfolded and stripped."""
         key = KEYS.get(name) or key_of(name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dialog_sip import Request, Response, parse_message
 from dialog_sip.digest import DigestClient
-from dialog_sip.registration import Account, Registration, RegistrationSettings
+from dialog_sip.registration import Account, Register, Registration, RegistrationSettings
 from dialog_sip.registration.answer import plain_grant
 from dialog_sip.transactions.express import ExpressTransactions
 
@@ -28,7 +28,7 @@ class _User:
 
     contact: str
     digest: DigestClient
-    request: Request
+    register: Register
     granted: int = 0
 
 
@@ -67,20 +67,18 @@ def _user(serial: int, settings: RegistrationSettings) -> _User:
     contact = f"sip:{serial}@192.0.2.1:5060"
     registration = Registration(account, settings, call_id=f"{serial:08x}", contact=contact)
     registration.start(0.0)
-    return _User(contact, DigestClient(str(serial)), registration.request(0.0))
+    return _User(contact, DigestClient(str(serial)), registration.register(0.0))
 
 
 def _begin(lane: Lane, user: _User) -> bytes:
-    return _send(lane, user.request)
+    return _send(lane, user.register)
 
 
 def _authorize(lane: Lane, user: _User, refusal: bytes) -> bytes:
-    user.digest.learn(_receive(lane, refusal), user.request)
-    request = user.request
-    request.headers.remove("Via")
-    request.headers.set("CSeq", f"{request.cseq.number + 1} REGISTER")
-    user.digest.authorize(request, _PASSWORD)
-    return _send(lane, request)
+    user.digest.learn(_receive(lane, refusal))
+    user.register.cseq += 1
+    user.register.authorize(user.digest, _PASSWORD)
+    return _send(lane, user.register)
 
 
 def _bind(lane: Lane, user: _User, grant: bytes) -> None:
@@ -89,10 +87,9 @@ def _bind(lane: Lane, user: _User, grant: bytes) -> None:
     user.granted = plain_grant(response, user.contact) or 0
 
 
-def _send(lane: Lane, request: Request) -> bytes:
+def _send(lane: Lane, register: Register) -> bytes:
     branch = lane.new_branch()
-    request.headers.prepend("Via", _VIA + branch)
-    data = request.encode()
+    data = register.encode(_VIA + branch)
     lane.begin(branch, data, "flow", "owner", 0.0, reliable=False)
     return data
 
@@ -122,7 +119,7 @@ def idle_bytes() -> float:
     account = Account("sip:1@pbx.example.com", "sip:pbx.example.com")
     registration = Registration(account, RegistrationSettings(), call_id="1", contact="sip:1@192.0.2.1:5060")
     registration.start(0.0)
-    text = registration.request(0.0).encode()
+    text = registration.register(0.0).encode()
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]

@@ -12,6 +12,7 @@ import pytest
 from dialog_sip import NameAddr, Request, Response
 from dialog_sip.aio import Endpoint, Flow, Handshake, HandshakeError, ServerRequest, TlsError, TlsOptions
 from dialog_sip.digest import DigestClient, Outcome
+from dialog_sip.registration import keepalive
 from fixtures.certificates import Authority
 from fixtures.kamailio import PASSWORD, Kamailio, KamailioFactory
 
@@ -151,6 +152,27 @@ async def test_keepalives_are_answered(kamailio: KamailioFactory, agent: AgentFa
     assert alice.flow._answers_pings
     assert not alice.flow.closed
     assert alice.flow._pong_timer is None
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_stun_over_udp_is_answered(
+    kamailio: KamailioFactory, agent: AgentFactory, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keepalive, "_DATAGRAM", (0.01, 0.02))
+    pbx = await kamailio(secure=True)
+    alice = await agent("alice", pbx, "udp", host)
+    told: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
+    seen_as = keepalive.Keepalive.seen_as
+
+    def answered(self: keepalive.Keepalive, mapped: tuple[str, int]) -> keepalive.KeepaliveState:
+        if not told.done():
+            told.set_result(mapped)
+        return seen_as(self, mapped)
+
+    monkeypatch.setattr(keepalive.Keepalive, "seen_as", answered)
+    alice.endpoint.keep_alive(alice.flow)
+    assert await asyncio.wait_for(told, DEADLINE) == alice.flow.local
+    assert not alice.flow.closed
 
 
 async def test_a_path_that_is_not_there(kamailio: KamailioFactory, agent: AgentFactory) -> None:

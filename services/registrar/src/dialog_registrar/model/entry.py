@@ -38,8 +38,6 @@ class Entry:
     """It waits for its turn to send, or has a REGISTER on its way."""
     dropped: bool = False
     """It is no longer held; answers to its REGISTERs are ignored."""
-    silenced: bool = False
-    """It failed because its PBX was silent, and will be tried as soon as that speaks again."""
     published: int | None = None
     """Hash of the status that was published last."""
     told: str | None = None

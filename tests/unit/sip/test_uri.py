@@ -129,11 +129,13 @@ def test_a_uri_is_no_text() -> None:
         "sip:a@h\r\n",
         "sip:a@h>",
         "tel:",
+        "tel:;phone-context=+1",
     ],
 )
 def test_what_is_no_uri(text: str) -> None:
-    with pytest.raises(RemoteProtocolError):
+    with pytest.raises(RemoteProtocolError) as caught:
         SipUri.parse(text)
+    assert caught.value.status == 400
 
 
 @pytest.mark.parametrize("text", ["http://example.com", "mailto:a@b", "urn:service:sos"])

@@ -165,8 +165,10 @@ def _parse_unusual(text: str) -> SipUri:
     scheme = scheme.lower()
     if scheme in DEFAULT_PORTS:
         return _parse_sip(scheme, rest)
-    if scheme == "tel" and rest:
+    if scheme == "tel":
         number, _, params = rest.partition(";")
+        if not number:
+            raise RemoteProtocolError("a tel URI has no number")
         return SipUri("tel", number, "", None, _params(params))
     if colon:
         raise RemoteProtocolError("URI scheme is not sip, sips or tel", status=416, reason="Unsupported URI Scheme")

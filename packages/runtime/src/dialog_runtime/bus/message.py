@@ -66,9 +66,9 @@ class Stamp:
         self._headers = common_headers(kind, source, at)
         self._ids = map(f"{uuid4().hex}-{{}}".format, count())
 
-    def message(self, key: str, value: bytes) -> Message:
-        """Return ``value`` as a record, with an id of its own."""
-        headers = (*self._headers, ("ce_id", next(self._ids).encode()), ("ce_subject", key.encode()))
+    def message(self, key: str, value: bytes, event_id: bytes | None = None) -> Message:
+        """Return ``value`` as a record; without ``event_id`` with an id of its own."""
+        headers = (*self._headers, ("ce_id", event_id or next(self._ids).encode()), ("ce_subject", key.encode()))
         return Message(self._topic, key, value, headers)
 
 

@@ -64,6 +64,10 @@ class Publisher:
         """Return what makes records of many events of one kind that are written now."""
         return Stamp(topic, kind, source=self._source, at=self._clock.utcnow())
 
+    def send_message(self, message: Message) -> asyncio.Future[None]:
+        """Send a record that was made by a :class:`Stamp`; the future is done with its acknowledgement."""
+        return self._submit(message)
+
     def send(
         self, topic: Topic, key: str, event: Event, *, event_id: str | None = None, trace: str | None = None
     ) -> asyncio.Future[None]:

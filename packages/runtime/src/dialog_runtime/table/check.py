@@ -3,7 +3,7 @@
 NULL is read as the default that needs no thought: port of the transport, transport udp, peer unknown, and off for the
 three switches, so that half a row never registers or calls anybody.
 
-Of 100,000 rows nearly all have the same few texts in their two JSON columns, so what such a pair means is remembered.
+Of 100,000 rows nearly all have the same few texts but for user and peer, so what those texts mean is remembered.
 """
 
 from __future__ import annotations
@@ -46,6 +46,19 @@ class _Problems:
             return otherwise
 
 
+class _Rest(NamedTuple):
+    """What a row says beside user, host and peer_id."""
+
+    way: _Way
+    port: int
+    peer_type: PeerType
+    registers: bool
+    can_call: bool
+    can_be_called: bool
+    problems: tuple[str, ...]
+    """Those of the way included."""
+
+
 class _Way(NamedTuple):
     """What ``sip_parameters`` and ``sip_headers`` say of the way to the PBX."""
 
@@ -63,14 +76,13 @@ def check(row: Row) -> Checked:
     host = take("", fields.sip_host, row.sip_host)
     if len(user) + len(host) + 1 > AOR_MAX:
         problems.words.append(f"sip_user and sip_host are too long: {AOR_MAX - 1} characters together are allowed")
-    way = _way(row.sip_parameters, row.sip_headers)
-    problems.words += way.problems
-    port = take(1, fields.integer, "sip_port", row.sip_port, DEFAULT_PORT[way.transport], 1, 65535)
-    peer_type = take(0, fields.integer, "peer_type", row.peer_type, 0, 0, _LAST_PEER_TYPE)
+    rest = _rest(
+        row.sip_parameters, row.sip_headers, row.sip_port, row.peer_type,
+        row.register, row.can_call, row.can_be_called,
+    )  # fmt: skip
+    problems.words += rest.problems
     peer_id = take(0, fields.int32, "peer_id", row.peer_id)
-    registers = take(False, fields.boolean, "register", row.register)
-    can_call = take(False, fields.boolean, "can_call", row.can_call)
-    can_be_called = take(False, fields.boolean, "can_be_called", row.can_be_called)
+    way = rest.way
     aor = row.address.aor
     if problems.words:
         return MappingRejected(aor=aor, reason="; ".join(problems.words), revision=row.revision)
@@ -78,15 +90,15 @@ def check(row: Row) -> Checked:
         aor=aor,
         sip_user=user,
         sip_host=host,
-        sip_port=port,
+        sip_port=rest.port,
         transport=way.transport,
         handshake=way.handshake,
         media=way.media,
-        peer_type=PeerType(peer_type),
+        peer_type=rest.peer_type,
         peer_id=peer_id,
-        registers=registers,
-        can_call=can_call,
-        can_be_called=can_be_called,
+        registers=rest.registers,
+        can_call=rest.can_call,
+        can_be_called=rest.can_be_called,
         revision=row.revision,
     )
 
@@ -96,12 +108,39 @@ def way_problems(parameters: str | None, headers: str | None) -> tuple[str, ...]
     return _way(parameters, headers).problems
 
 
-def _way(parameters: str | None, headers: str | None) -> _Way:
-    short = len(parameters or "") + len(headers or "") <= _REMEMBERED_UP_TO
-    return _remembered_way(parameters, headers) if short else _read_way(parameters, headers)
+def _rest(*columns: str | None) -> _Rest:
+    short = sum(map(len, filter(None, columns))) <= _REMEMBERED_UP_TO
+    return _remembered_rest(*columns) if short else _read_rest(*columns)
 
 
-def _read_way(parameters_text: str | None, headers_text: str | None) -> _Way:
+def _read_rest(
+    parameters: str | None,
+    headers: str | None,
+    port: str | None,
+    peer_type: str | None,
+    register: str | None,
+    can_call: str | None,
+    can_be_called: str | None,
+) -> _Rest:
+    problems = _Problems()
+    take = problems.take
+    way = _way(parameters, headers)
+    problems.words += way.problems
+    return _Rest(
+        way,
+        take(1, fields.integer, "sip_port", port, DEFAULT_PORT[way.transport], 1, 65535),
+        PeerType(take(0, fields.integer, "peer_type", peer_type, 0, 0, _LAST_PEER_TYPE)),
+        take(False, fields.boolean, "register", register),
+        take(False, fields.boolean, "can_call", can_call),
+        take(False, fields.boolean, "can_be_called", can_be_called),
+        tuple(problems.words),
+    )
+
+
+_remembered_rest = lru_cache(_REMEMBERED)(_read_rest)
+
+
+def _way(parameters_text: str | None, headers_text: str | None) -> _Way:
     problems = _Problems()
     take = problems.take
     parameters: dict[str, object] = take({}, fields.json_object, "sip_parameters", parameters_text)
@@ -110,9 +149,6 @@ def _read_way(parameters_text: str | None, headers_text: str | None) -> _Way:
     media = take(MediaMode.AUTO, _media, parameters)
     handshake = _handshake(transport, parameters, headers, problems)
     return _Way(transport, media, handshake, tuple(problems.words))
-
-
-_remembered_way = lru_cache(_REMEMBERED)(_read_way)
 
 
 def _transport(parameters: dict[str, object]) -> Transport:

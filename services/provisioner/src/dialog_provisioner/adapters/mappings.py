@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar, overload
 from uuid import uuid4
 
 from dialog_runtime.bus.errors import BusError
+from dialog_runtime.bus.message import Stamp
 from dialog_runtime.bus.ports import Bus
 from dialog_runtime.bus.publisher import PUBLISH_WITHIN
 from dialog_runtime.bus.record import Record
@@ -35,6 +36,7 @@ ECHO_WITHIN = 10.0
 
 
 _T = TypeVar("_T")
+_Stamps = Mapping[type[Checked], Stamp]
 
 
 class _Sent(NamedTuple):
@@ -71,13 +73,14 @@ class MappingTopic:
         """Write ``changes`` and wait for the broker."""
         expires = self._clock.monotonic() + ECHO_WITHIN
         sent: dict[asyncio.Future[None], str] = {}
+        stamps = {kind: self._publisher.stamp(MAPPINGS, kind) for kind in (MappingUpserted, MappingRejected)}
         try:
             for change in changes:
                 # Taken out first, so that the overlay stays in the order of expiry.
                 self._overlay.pop(change.key, None)
-                event_id = next(self._ids)
-                self._overlay[change.key] = _Sent(change.event, event_id.encode(), expires)
-                sent[self._send(change, event_id)] = change.key
+                event_id = next(self._ids).encode()
+                self._overlay[change.key] = _Sent(change.event, event_id, expires)
+                sent[self._send(change, event_id, stamps)] = change.key
             if sent:
                 await asyncio.wait(sent, timeout=PUBLISH_WITHIN)
         except BusError as error:
@@ -91,10 +94,12 @@ class MappingTopic:
             )
         self._forget_lost()
 
-    def _send(self, change: Change, event_id: str) -> asyncio.Future[None]:
-        if change.event is None:
+    def _send(self, change: Change, event_id: bytes, stamps: _Stamps) -> asyncio.Future[None]:
+        event = change.event
+        if event is None:
             return self._publisher.send_tombstone(MAPPINGS, change.key)
-        return self._publisher.send(MAPPINGS, change.key, change.event, event_id=event_id)
+        value = event.model_dump_json(by_alias=True, exclude_none=True).encode()
+        return self._publisher.send_message(stamps[type(event)].message(change.key, value, event_id))
 
     def _failure(self, sent: asyncio.Future[None], key: str) -> str | None:
         """Return why a record is not known to be there, and no longer count it as published; None where it is."""

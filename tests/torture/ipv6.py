@@ -17,7 +17,7 @@ def _message(
     lines = [start, f"To: {to}", "From: sip:hopper@left.test;tag=71x2"]
     lines += [f"Via: {value}" for value in via.split("\n")]
     lines += [
-        f"Call-ID: six.{crc32(start.encode() + via.encode())}@gate_9100",
+        f"Call-ID: six.{crc32(start.encode() + via.encode() + body)}@gate_9100",
         "Max-Forwards: 70",
         f"CSeq: 7176 {method}",
     ]

@@ -11,7 +11,7 @@ Nothing here holds a password: it is an argument of the calls that need it.
 from __future__ import annotations
 
 import hmac
-import os
+import secrets
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class _Nonce:
 
 
 def _random() -> str:
-    return os.urandom(8).hex()
+    return secrets.token_hex(8)
 
 
 class DigestClient:

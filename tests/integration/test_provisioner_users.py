@@ -47,6 +47,27 @@ async def test_a_new_user_gets_a_row_and_the_same_event_changes_nothing(provisio
         assert [key for key, _ in topic.said].count(AOR) == 1
 
 
+async def test_a_generated_password_is_another_for_each_user_and_stays(provisioning: Any) -> None:
+    provisioning.autocreate["password"] = "{sip_user}-{random}"
+    async with (
+        provisioning.listening() as topic,
+        provisioning.provisioner_running(),
+        provisioning.publisher() as dialog,
+    ):
+        for user in (434, 435):
+            await provisioning.say(dialog, UserCreated(user_id=user), f"e{user}")
+        await topic.until(lambda last: len(last) == 2)
+        made = {row["sip_user"]: row["sip_password"] for row in await provisioning.rows()}
+        assert all(
+            password.startswith(f"{user}-") and len(password) == len(user) + 25 for user, password in made.items()
+        )
+        assert len({password.rpartition("-")[2] for password in made.values()}) == 2
+        await provisioning.say(dialog, UserCreated(user_id=434), "e434")
+        await provisioning.say(dialog, UserCreated(user_id=434), "later")
+        await _settled(provisioning, dialog, topic)
+        assert made.items() <= {row["sip_user"]: row["sip_password"] for row in await provisioning.rows()}.items()
+
+
 async def test_bots_get_no_row(provisioning: Any) -> None:
     async with (
         provisioning.listening() as topic,

@@ -28,6 +28,43 @@ async def test_a_call_that_rings_ends_and_is_not_left_to_its_time_out(call_stage
     assert (ended.reason, ended.detail) == (EndReason.ERROR, "the registrar is gone")
 
 
+async def test_a_call_that_rings_goes_on_at_the_address_of_before(
+    call_stage: CallStage, kamailio: KamailioFactory, baresip: BaresipFactory
+) -> None:
+    pbx = await kamailio(challenge_calls=True)
+    call_stage.port = pbx.port
+    phone = await baresip("bob", pbx.address, PASSWORD, answers=False)
+    await phone.registered()
+    registrar = await call_stage.open(register=True)
+    await call_stage.start("bob")
+    await call_stage.event("call-remote-ringing")
+    next_process = await kill_and_start(call_stage, registrar)
+    await next_process.has_logged("SIP/2.0 180")
+    await phone.accept()
+    await call_stage.event("call-answered")
+    await call_stage.command(Hangup(call_id="call-1"))
+    assert (await call_stage.ended()).reason is EndReason.NORMAL
+    await phone.wait_event("CALL_CLOSED")
+
+
+async def test_an_invite_that_is_cancelled_while_the_registrar_is_down_stops_ringing(
+    call_stage: CallStage, kamailio: KamailioFactory, baresip: BaresipFactory
+) -> None:
+    pbx = await kamailio(challenge_calls=True)
+    call_stage.port = pbx.port
+    phone = await baresip("bob", pbx.address, PASSWORD, answers=False)
+    await phone.registered()
+    registrar = await call_stage.open(register=True)
+    await call_stage.start("bob")
+    await call_stage.event("call-remote-ringing")
+    registrar.kill()
+    await registrar.process.wait()
+    await call_stage.command(Hangup(call_id="call-1"))
+    await call_stage.ended()
+    await call_stage.stage.start(registrar.instance)
+    await phone.wait_event("CALL_CLOSED", within=30)
+
+
 async def test_both_talk_on_and_the_phone_hangs_up_through_the_next_process(
     call_stage: CallStage, kamailio: KamailioFactory, baresip: BaresipFactory
 ) -> None:

@@ -23,9 +23,12 @@ STEPS = st.one_of(
     st.tuples(st.just("fork"), st.none()),
     st.tuples(st.just("request"), st.sampled_from(REQUESTS)),
     st.tuples(st.just("held"), st.none()),
-    st.tuples(st.just("media"), st.sampled_from(("failed", "pause", "resume", "refuse", "digit", "candidate"))),
+    st.tuples(
+        st.just("media"), st.sampled_from(("failed", "silent", "pause", "resume", "refuse", "digit", "candidate"))
+    ),
     st.tuples(st.just("time"), st.sampled_from((1.0, 5.0, 30.0))),
     st.tuples(st.just("registrar"), st.none()),
+    st.tuples(st.just("anew"), st.booleans()),
 )
 
 
@@ -38,6 +41,7 @@ class Play:
         self.call_id = CALL
         self.cseq = 20
         self.registrars = ["registrar-1"]
+        self.starts = 0
 
     async def begin(self) -> None:
         if not self.incoming:
@@ -88,6 +92,8 @@ class Play:
         for session in self.bridge.media.sessions:
             if what == "failed":
                 session.events.failed("lost")
+            elif what == "silent":
+                session.events.silent()
             elif what == "pause":
                 session.hold.clear()
             elif what == "resume":
@@ -104,6 +110,12 @@ class Play:
         new = f"registrar-{len(self.registrars) + 1}"
         self.registrars = [new]
         self.bridge.registrars.holders[AOR] = new
+
+    async def _anew(self, fixed: bool) -> None:
+        self.starts += 1
+        self.bridge.registrars.fixed = fixed
+        self.bridge.incarnations[self.registrars[0]] = f"start {self.starts}"
+        await self.bridge.pass_time(1.0, *self.registrars)
 
     async def end(self) -> None:
         """Let time pass until nothing can go on by itself; the longest call is the longest wait."""
@@ -130,7 +142,7 @@ async def play(incoming: bool, steps: list[tuple[str, object]]) -> None:
     assert [event.seq for event in bridge.events] == list(range(len(bridge.events)))
     assert [session.closed for session in bridge.media.sessions] == [1] * len(bridge.media.sessions)
     assert bridge.outbox.forgotten == [game.call_id]
-    if incoming and game.registrars == ["registrar-1"]:
+    if incoming and game.registrars == ["registrar-1"] and not game.starts:
         finals = [
             response for response in bridge.responses("INVITE") if response.is_final and response.cseq.number == 7
         ]

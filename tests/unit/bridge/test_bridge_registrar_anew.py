@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from dialog_bridge.model.phases import Phase
-from dialog_schemas.calls import Ended, EndReason, Hold
+from dialog_schemas.calls import Ended, EndReason, Hangup, Hold
 from dialog_schemas.relay import Relay, RelayKind
 from fixtures.bridge import AOR, SDP, BridgeWorld
 
@@ -41,6 +41,59 @@ async def test_a_call_that_rings_ends_at_once(bridge: BridgeWorld, code: int) ->
     assert isinstance(ended, Ended)
     assert (ended.reason, ended.detail) == (EndReason.ERROR, "the registrar is gone")
     assert len(bridge.switchboard) == 0
+
+
+@pytest.mark.parametrize("code", [180, 183])
+async def test_a_call_that_rings_goes_on_where_the_pbx_still_reaches_the_registrar(
+    bridge: BridgeWorld, code: int
+) -> None:
+    bridge.registrars.fixed = True
+    await bridge.start()
+    await bridge.answer("INVITE", code, body=SDP)
+    await start_anew(bridge)
+    first, again = bridge.sent("INVITE")
+    assert first == again
+    await bridge.answer("INVITE", 200, body=SDP)
+    assert phase(bridge) is Phase.TALKING
+
+
+async def test_a_call_that_rings_waits_for_a_registrar_that_takes_its_time(bridge: BridgeWorld) -> None:
+    bridge.registrars.fixed = True
+    await bridge.start()
+    await bridge.answer("INVITE", 180)
+    await bridge.pass_time(10)
+    assert phase(bridge) is Phase.ALERTING
+    await start_anew(bridge)
+    assert len(bridge.sent("INVITE")) == 2
+
+
+async def test_a_call_that_rings_without_a_registrar_rings_no_longer_than_any(bridge: BridgeWorld) -> None:
+    bridge.registrars.fixed = True
+    await bridge.start()
+    await bridge.answer("INVITE", 180)
+    await bridge.pass_time(61)
+    assert bridge.names()[-1] == "call-ended"
+    await bridge.pass_time(41)
+    assert bridge.outbox.forgotten == [CALL]
+
+
+async def test_a_call_that_comes_in_does_not_wait(bridge: BridgeWorld) -> None:
+    bridge.registrars.fixed = True
+    await bridge.invite()
+    await bridge.pass_time(4)
+    assert bridge.names()[-1] == "call-ended"
+
+
+async def test_a_cancel_that_may_have_died_is_sent_again(bridge: BridgeWorld) -> None:
+    bridge.registrars.fixed = True
+    await bridge.start()
+    await bridge.answer("INVITE", 180)
+    await bridge.command(Hangup(call_id=CALL))
+    await start_anew(bridge)
+    kinds = [relay.kind for _, relay in bridge.outbox.relays]
+    assert kinds == [RelayKind.REQUEST, RelayKind.CANCEL, RelayKind.REQUEST, RelayKind.CANCEL]
+    await bridge.answer("INVITE", 487)
+    assert bridge.outbox.forgotten == [CALL]
 
 
 async def test_a_call_that_comes_in_ends_at_once(bridge: BridgeWorld) -> None:

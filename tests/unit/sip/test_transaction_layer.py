@@ -76,6 +76,14 @@ class TestRequestsOfOurs:
             bench.receive(sip("INVITE", branch="z9hG4bK-unknown").respond(code))
         assert bench.heard() == ["StraySuccess"]
 
+    def test_a_branch_of_an_earlier_process_is_kept_but_not_taken_twice(self) -> None:
+        bench = LayerBench()
+        for _ in range(2):
+            bench.layer.request(sip("INVITE"), bench.flow, 0.0, branch="z9hG4bK-before")
+        branches = {parse_message(data).via.branch for _, data in bench.layer.take_transmits()}
+        assert "z9hG4bK-before" in branches
+        assert len(branches) == 2
+
     def test_a_malformed_response_is_dropped(self) -> None:
         bench = LayerBench()
         name = bench.send(sip("OPTIONS"))

@@ -146,3 +146,6 @@ class Registrars(Protocol):
 
     def holder_of(self, aor: str) -> str | None:
         """Return the registrar to send SIP of this mapping to; None where none has it."""
+
+    def keeps_address(self, aor: str) -> bool:
+        """Tell whether the registrar of this mapping has the same address for the PBX after it was started anew."""

@@ -156,12 +156,13 @@ class Switchboard:
         known = runner.incarnation = runner.incarnation or self._incarnation_of(registrar)
         if self._incarnation_of(registrar) == known and not self._is_dead(registrar):
             return
-        new = self._registrars.holder_of(runner.call.identity.aor)
+        aor = runner.call.identity.aor
+        new, keeps = self._registrars.holder_of(aor), self._registrars.keeps_address(aor)
         if new is None or self._is_dead(new) or (new, self._incarnation_of(new)) == (registrar, known):
             if not runner.orphaned:
                 runner.orphaned = True
-                runner.feed(Signal(Kind.REGISTRAR_LOST))
+                runner.feed(Signal(Kind.REGISTRAR_AWAY if keeps and new == registrar else Kind.REGISTRAR_LOST))
             return
         log.info("call goes on at another registrar", call_id=runner.call.identity.call_id, old=registrar, new=new)
         runner.orphaned, runner.leg.registrar, runner.incarnation = False, new, self._incarnation_of(new)
-        runner.feed(Signal(Kind.REGISTRAR_MOVED))
+        runner.feed(Signal(Kind.REGISTRAR_ANEW if keeps and new == registrar else Kind.REGISTRAR_MOVED))

@@ -164,19 +164,21 @@ class Endpoint:
         flow: Flow,
         *,
         transaction: str | None = None,
+        branch: str = "",
         on_response: Callable[[Response], object] | None = None,
         on_failure: Callable[[Failure], object] | None = None,
     ) -> ClientRequest:
         """Send a request other than ACK and CANCEL; its Via is added to a copy. ``transaction`` is a name of one's own.
 
-        Raises :class:`FlowError` on a closed flow and :class:`TooManyTransactionsError` at the bound.
+        ``branch`` is that of an earlier process. Raises :class:`FlowError` on a closed flow and
+        :class:`TooManyTransactionsError` at the bound.
         """
         self._check_open()
         if flow.closed:
             raise FlowError("the flow is closed")
         client = ClientRequest(message, flow, self)
         client.on_response, client.on_failure = on_response, on_failure
-        client.id = self._layer.request(message, flow, self._loop.time(), transaction=transaction)
+        client.id = self._layer.request(message, flow, self._loop.time(), transaction=transaction, branch=branch)
         self._clients[client.id] = client
         self._settle()
         return client

@@ -85,18 +85,23 @@ class TransactionLayer:
         elif isinstance(message, Response):
             self._receive_response(message, flow, now)
 
-    def request(self, message: Request, flow: FlowLike, now: float, *, transaction: str | None = None) -> str:
+    def request(
+        self, message: Request, flow: FlowLike, now: float, *, transaction: str | None = None, branch: str = ""
+    ) -> str:
         """Send a request other than ACK and CANCEL, with a Via of ours alone. Returns the transaction's name.
 
         The message is copied, so that it may be changed and sent again as another transaction.
 
-        ``transaction`` is a name that the caller chose. Raises :class:`TooManyTransactionsError` at the bound.
+        ``transaction`` is a name that the caller chose. ``branch`` is one that an earlier process may have sent this
+        very message with, so that the peer takes it for the same (section 17.2.3); not used where it is taken here.
+        Raises :class:`TooManyTransactionsError` at the bound.
         """
         if message.method in {"ACK", "CANCEL"}:
             raise LocalProtocolError(f"{message.method} is not a transaction of its own")
         if len(self._store.by_id) >= self._limit:
             raise TooManyTransactionsError(f"{self._limit} transactions are under way")
-        branch = BRANCH_COOKIE + self._new_token()
+        if not branch or matching.client_key(branch, message.method) in self._store.clients:
+            branch = BRANCH_COOKIE + self._new_token()
         name = branch if transaction is None else transaction
         if name in self._store.by_id:
             raise LocalProtocolError("a transaction of this name is under way")

@@ -55,3 +55,8 @@ class RegistrarsView:
         """Return the registrar that holds the flow. A dead one is named until another takes the mapping over."""
         status = self.view.get(aor)
         return None if status is None or status.state in NO_FLOW else status.owner
+
+    def keeps_address(self, aor: str) -> bool:
+        """Tell whether the flow is UDP and its port known: a connection is gone with the process that had it."""
+        status = self.view.get(aor)
+        return status is not None and status.contact is not None and ";transport=" not in status.contact

@@ -186,7 +186,7 @@ class SipLeg:
             invite.headers.set("Content-Type", SDP)
         for name, value in self._extensions.request_headers():
             invite.headers.set(name, value)
-        self._forks = DialogSet(invite, ignore_contact=self._settings.ignore_contact)
+        self._forks = self._forks or DialogSet(invite, ignore_contact=self._settings.ignore_contact)
         return (self._request(invite, self.invite_transaction),)
 
     def _in_dialog(

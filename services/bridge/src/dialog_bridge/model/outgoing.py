@@ -36,7 +36,11 @@ def invite(call: Call, offer: MediaResult) -> list[Action]:
 
 
 def invite_again(_: Call, __: Input) -> list[Action]:
-    """Send the INVITE once more: nothing came back, and the registrar that had it died. One that knows it drops it."""
+    """Send the INVITE once more: the registrar that had it died. One that knows it drops it.
+
+    From the address of before it has the branch of before: a PBX that has it takes it for a retransmission, and says
+    again what it said last (RFC 3261 section 17.2.1).
+    """
     return [SendInvite()]
 
 
@@ -105,6 +109,11 @@ def cancel_broken(call: Call, event: MediaNews | MediaRefusal) -> list[Action]:
 def cancel_bye(call: Call, request: Request) -> list[Action]:
     """Cancel a call whose callee sends BYE before it answers; it must not, but what it means is clear."""
     return [Respond(request.transaction, 200), SendCancel(), *call.end(EndReason.NORMAL)]
+
+
+def cancel_again(_: Call, __: Input) -> list[Action]:
+    """Cancel an INVITE whose CANCEL may have died with the registrar; the next one has to know the INVITE first."""
+    return [SendInvite(), SendCancel()]
 
 
 def cancel_quietly(_: Call, __: Input) -> list[Action]:

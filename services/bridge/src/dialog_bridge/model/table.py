@@ -62,6 +62,7 @@ HANG_UPS = (K.HANGUP, K.REJECT)
 IN_DIALOG = (*OFFERS, *NOTIFIES, K.INFO_DTMF)
 """Requests that need an answer in every phase."""
 LOST_OR_STUCK = (K.MEDIA_LOST, K.MEDIA_REFUSED)
+SUCCESSORS = (K.REGISTRAR_MOVED, K.REGISTRAR_ANEW)
 
 
 def _stay(do: Function, *kinds: K) -> Row:
@@ -139,6 +140,7 @@ def _rows() -> dict[P, Row]:
         _go(P.CANCELLING, outgoing.cancel_bye, K.BYE),
         _go(P.CANCELLING, outgoing.cancel_quietly, K.FENCED),
         _go(P.FINISHED, ending.lost, K.REGISTRAR_LOST, K.REGISTRAR_MOVED),
+        _stay(outgoing.invite_again, K.REGISTRAR_ANEW),
     )
     rule(P.INVITING, _stay(outgoing.invite_again, K.REGISTRAR_MOVED))
     rule(P.ALERTING, _stay(outgoing.early_media, K.REMOTE_RINGING))
@@ -152,7 +154,7 @@ def _rows() -> dict[P, Row]:
         _go(P.FINISHED, incoming.bye_early, K.BYE),
         _go(P.FINISHED, incoming.unprepared, K.MEDIA_REFUSED),
         _go(P.FINISHED, incoming.broken, K.MEDIA_LOST),
-        _go(P.FINISHED, incoming.unheard, K.REGISTRAR_LOST, K.REGISTRAR_MOVED),
+        _go(P.FINISHED, incoming.unheard, K.REGISTRAR_LOST, K.REGISTRAR_AWAY, *SUCCESSORS),
         _go(P.FINISHED, incoming.unacknowledged, K.ACK_TIMEOUT),
     )
     rule((P.PREPARING, P.ACCEPTING), _go(P.FINISHED, incoming.stuck, K.DEADLINE))
@@ -181,7 +183,7 @@ def _rows() -> dict[P, Row]:
         _go(P.CLOSING, ending.expired, K.SESSION_EXPIRED),
         _go(P.CLOSING, ending.never_confirmed, K.ACK_TIMEOUT),
         _go(P.CLOSING, ending.time_out, K.DEADLINE),
-        _stay(settled.move, K.REGISTRAR_MOVED),
+        _stay(settled.move, *SUCCESSORS),
     )
     rule(
         P.CONNECTING,
@@ -199,7 +201,7 @@ def _rows() -> dict[P, Row]:
         P.TALKING,
         _go(P.REOFFERING, settled.hold, K.HOLD),
         _go(P.REOFFERING, settled.resume, K.RESUME),
-        _go(P.REOFFERING, settled.reoffer, K.REOFFER, K.REFRESH, K.MEDIA_SILENT, K.REGISTRAR_MOVED),
+        _go(P.REOFFERING, settled.reoffer, K.REOFFER, K.REFRESH, K.MEDIA_SILENT, *SUCCESSORS),
         _go(P.REOFFERING, settled.take_web_offer, K.WEB_OFFER),
         _go(P.TRANSFERRING, settled.transfer, K.TRANSFER),
         _go(P.CLOSING, ending.longest, K.DEADLINE),
@@ -216,7 +218,7 @@ def _rows() -> dict[P, Row]:
         _go(P.SETTLING, settled.reinvite_accepted, K.REINVITE_OK),
         _go(P.GLARE, settled.offer_again, K.REINVITE_GLARE),
         _go(P.TALKING, settled.reinvite_refused, K.REINVITE_REFUSED),
-        _go(P.TALKING, settled.move, K.REGISTRAR_MOVED),
+        _go(P.TALKING, settled.move, *SUCCESSORS),
     )
     rule(P.GLARE, _go(P.TALKING, ending.nothing, K.DEADLINE))
     rule(
@@ -231,12 +233,12 @@ def _rows() -> dict[P, Row]:
     rule(
         (P.REANSWERING, P.UPDATING),
         _go(P.TALKING, settled.reoffer_refused, K.MEDIA_REFUSED),
-        _go(P.TALKING, settled.move, K.REGISTRAR_MOVED),
+        _go(P.TALKING, settled.move, *SUCCESSORS),
     )
     rule(
         P.RECONFIRMING,
         _go(P.TALKING, ending.nothing, K.ACK),
-        _go(P.TALKING, settled.move, K.REGISTRAR_MOVED),
+        _go(P.TALKING, settled.move, *SUCCESSORS),
         _go(P.SETTLING, settled.take_late_answer, K.ACK_ANSWER),
     )
 
@@ -256,17 +258,18 @@ def _rows() -> dict[P, Row]:
         P.CANCELLING,
         _go(P.FINISHED, ending.nothing, K.REFUSED, K.DEADLINE, K.REGISTRAR_LOST, K.REGISTRAR_MOVED),
         _go(P.CLOSING, ending.answered_too_late, K.ANSWERED),
+        _stay(outgoing.cancel_again, K.REGISTRAR_ANEW),
     )
     rule(
         P.UNCONFIRMED,
-        _go(P.CLOSING, ending.bye, *ACKS, K.ACK_TIMEOUT, K.DEADLINE, K.REGISTRAR_MOVED),
+        _go(P.CLOSING, ending.bye, *ACKS, K.ACK_TIMEOUT, K.DEADLINE, *SUCCESSORS),
         _go(P.FINISHED, ending.accept_bye, K.BYE),
     )
     rule(
         P.CLOSING,
         _go(P.FINISHED, ending.nothing, K.BYE_DONE, K.DEADLINE),
         _go(P.FINISHED, ending.accept_bye, K.BYE),
-        _stay(ending.bye, K.REGISTRAR_MOVED),
+        _stay(ending.bye, *SUCCESSORS),
     )
     return table
 

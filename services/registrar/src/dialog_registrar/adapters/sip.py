@@ -7,6 +7,7 @@ import logging
 import random
 import secrets
 from collections.abc import Callable
+from hashlib import blake2b
 
 import structlog
 from dialog_runtime.config.modules import Registrar as Config
@@ -18,6 +19,7 @@ from dialog_sip.aio.express import ExpressLane
 from dialog_sip.aio.resolve import Dns, Resolver
 from dialog_sip.registration import Register
 from dialog_sip.transactions import TooManyTransactionsError
+from dialog_sip.values import BRANCH_COOKIE
 
 from dialog_registrar.adapters.flow_events import Ack, FlowEvents, Transaction
 from dialog_registrar.adapters.keeper import Keeper, local_address, tls_options
@@ -125,7 +127,9 @@ class SipFlows:
         try:
             flow = self._flow(server)
             on_failure = self._on_failure(flow, events)
-            return self._endpoint.request(request, flow, on_response=events.received, on_failure=on_failure)
+            return self._endpoint.request(
+                request, flow, branch=_branch_of(request), on_response=events.received, on_failure=on_failure
+            )
         except (FlowError, TooManyTransactionsError) as error:
             raise FlowDownError(str(error)) from error
 
@@ -243,6 +247,17 @@ class SipFlows:
         server = self._servers.get(flow.id)
         if server is not None:
             self._events.request_received(server, Ack(ack))
+
+
+def _branch_of(request: Request) -> str:
+    """Return the same for the same INVITE, also in the next process: sent again, it is the first one to the PBX.
+
+    Nobody can guess it, as nobody can the Call-ID. Inside a SIP dialog there is nothing to win by it.
+    """
+    if request.method != "INVITE" or request.to.tag is not None:
+        return ""
+    parts = (request.call_id, request.from_.tag or "", str(request.cseq.number))
+    return BRANCH_COOKIE + blake2b("\0".join(parts).encode(errors="replace"), digest_size=12).hexdigest()
 
 
 TRACE_MESSAGES = 16

@@ -124,3 +124,21 @@ async def test_a_pbx_that_was_away_is_said_and_gets_its_bindings_back(stage: Sta
     await pbx.start()
     await stage.status(aor, within=30)
     assert await pbx.contacts("alice")
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_registration_with_outbound_names_the_instance_and_outlives_its_owner(
+    stage: Stage, kamailio: KamailioFactory, transport: str
+) -> None:
+    pbx = await kamailio()
+    first = await stage.start("r1", registrar={"outbound": True})
+    aor = await stage.row("alice", pbx.port, transport=transport)
+    await stage.status(aor)
+    (contact,) = await pbx.contacts("alice")
+    assert "urn:uuid:" in contact["Instance"]
+    first.kill()
+    await first.process.wait()
+    await stage.start("r2", registrar={"outbound": True})
+    status = await stage.status(aor, lambda status: status.owner == "r2" and status.expires_at is not None, within=30)
+    contacts = await pbx.wait_contacts("alice", lambda found: [c["Address"] for c in found] == [status.contact])
+    assert contacts[0]["Instance"] == contact["Instance"]

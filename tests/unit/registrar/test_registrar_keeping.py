@@ -179,6 +179,27 @@ async def test_the_contact_of_a_websocket_stays_over_reconnections(stage: Stage)
     assert stage.events.down == 1
 
 
+async def test_a_flow_with_outbound_is_kept_as_the_pbx_says_and_told_of_in_contact(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int | None] = []
+    monkeypatch.setattr(Endpoint, "keep_alive", lambda _self, _flow, timer: kept.append(timer))
+    port = (await stage.pbx.listen("udp", "127.0.0.1")).address[1]
+    server = Server(Transport.UDP, "127.0.0.1", port)
+    flows = stage.make(local_host="127.0.0.1")
+    flows.keep_alive(server, 30)
+    flows.open(server, None)
+    await stage.events.until(lambda: stage.events.up)
+    plain = flows.contact(server, "alice")
+    for timer in (30, 30, None, None, 60):
+        flows.keep_alive(server, timer)
+    assert kept == [30, None, 60]
+    assert flows.contact(server, "alice") == f"{plain};ob"
+    flows._flow(server).close()
+    await stage.events.until(lambda: len(stage.events.up) > 1)
+    assert str(flows.contact(server, "alice")).endswith(":" + stage.events.up[-1].rpartition(":")[2])
+
+
 async def test_an_untrusted_pbx_is_said(stage: Stage, authority: Authority) -> None:
     issued = authority.for_loopback()
     listener = await stage.pbx.listen("tls", "127.0.0.1", tls=TlsOptions(cert_file=issued.cert, key_file=issued.key))

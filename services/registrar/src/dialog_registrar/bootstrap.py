@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.metadata import version
 from random import Random
+from uuid import NAMESPACE_URL, uuid5
 
 from dialog_runtime.bus.record import Record
 from dialog_runtime.bus.view import event_of
 from dialog_runtime.clock import Clock
+from dialog_runtime.config.settings import Settings
 from dialog_runtime.health import Check, Health
 from dialog_runtime.heartbeat import Load
 from dialog_runtime.service import Service
@@ -136,6 +138,7 @@ def _engine(service: Service, rng: Random) -> Engine:
             expires=max(1, round(register.expires.total_seconds())),
             interval=register.interval.total_seconds(),
             user_agent=_user_agent(),
+            instance=_instance(service.settings) if config.outbound else None,
         ),
         Pacer[Server, Entry](config.max_in_flight, config.max_in_flight_per_server),
         lambda: _moment(service.clock),
@@ -144,6 +147,13 @@ def _engine(service: Service, rng: Random) -> Engine:
         rng=rng,
         now=service.clock.monotonic,
     )
+
+
+def _instance(settings: Settings) -> str:
+    """Return what all registrars of a table say they are: whoever takes over replaces the flow of the one before."""
+    database = settings.postgresql
+    name = f"dialog-sip:{database.host}:{database.port}/{database.db}/{settings.sip.provisioner.table}"
+    return uuid5(NAMESPACE_URL, name).urn
 
 
 def _moment(clock: Clock) -> Moment:

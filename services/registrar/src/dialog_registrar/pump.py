@@ -44,6 +44,9 @@ class Flows(Protocol):
     def close(self, server: Server) -> None:
         """Keep it no longer."""
 
+    def keep_alive(self, server: Server, flow_timer: int | None) -> None:
+        """Keep it as outbound has it: the PBX binds flows (RFC 5626)."""
+
 
 @dataclass(slots=True)
 class _Register:
@@ -121,6 +124,9 @@ class Pump:
         again = self._attempts.received(attempt, response, now)
         if again is not None:
             self._send(attempt, again)
+        binding = attempt.registration.binding
+        if binding is not None and binding.is_outbound:
+            self._flows.keep_alive(attempt.entry.server, binding.flow_timer)
         if self._engine.pacer.waiting or self._engine.news.changed:
             self.push()
         else:

@@ -135,6 +135,8 @@ class Registrar(Section):
     """Time between keepalives on a flow (RFC 5626 section 4.4)."""
     options_interval: Duration = timedelta(seconds=30)
     """Time between OPTIONS to a PBX over UDP, to notice that it was started anew; 0: none."""
+    outbound: bool = False
+    """Whether to register with outbound (RFC 5626)."""
     max_in_flight: Annotated[int, Between(1, 10_000)] = 128
     """REGISTERs that wait for their answer at a time, over all servers."""
     max_in_flight_per_server: Annotated[int, Between(1, 10_000)] = 128

@@ -72,6 +72,7 @@ class SipFlows:
         self._nicknames: dict[Server, str] = {}
         self._keepers: dict[Server, Keeper] = {}
         self._closing: dict[Server, asyncio.TimerHandle] = {}
+        self._outbound: dict[Flow, int | None] = {}
         self._stopping = asyncio.Event()
 
     @property
@@ -115,7 +116,18 @@ class SipFlows:
     def contact(self, server: Server, user: str) -> str | None:
         """Return the URI under which ``user`` is reached on the flow, or None while that is down."""
         flow = self._flows.get(server)
-        return None if flow is None else f"sip:{escape_user(user)}@{self._address(server, flow)}"
+        if flow is None:
+            return None
+        # What begins a SIP dialog asks for its later requests over the flow (RFC 5626 section 4.3).
+        ob = ";ob" if flow in self._outbound else ""
+        return f"sip:{escape_user(user)}@{self._address(server, flow)}{ob}"
+
+    def keep_alive(self, server: Server, flow_timer: int | None) -> None:
+        """Keep a flow as outbound has it: the PBX binds it, and may have said how often it wants to hear of it."""
+        flow = self._flows.get(server)
+        if flow is not None and self._outbound.get(flow, 0) != flow_timer:
+            self._outbound[flow] = flow_timer
+            self._endpoint.keep_alive(flow, flow_timer)
 
     def flow_name(self, server: Server) -> str:
         """Return the flow's name for traces."""
@@ -200,6 +212,7 @@ class SipFlows:
 
     def _forget(self, flow: Flow) -> None:
         self._servers.pop(flow.id, None)
+        self._outbound.pop(flow, None)
 
     def _flow(self, server: Server) -> Flow:
         flow = self._flows.get(server)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiokafka.errors import UnknownTopicOrPartitionError
 from dialog_runtime.bus import PermanentError, Record, TransientError, event_of
+from dialog_runtime.bus.membership import Assignor
 from dialog_runtime.bus.topics import delete_inbox, ensure_topics
 from dialog_runtime.supervise import Supervisor
 from dialog_schemas.cloudevents import MalformedEventError
@@ -228,3 +230,22 @@ async def test_a_broker_that_refuses_the_session_timeout_is_taken_at_its_word(se
         await asyncio.wait_for(client.bus.consume("group", [USERS], seen).ready(), 20)
         await client.bus.publisher.publish(USERS, "k", UserCreated(user_id=1))
         await seen.next()
+
+
+async def test_a_group_that_could_not_be_dealt_out_yet_is_dealt_out_soon(
+    kafka_bus: BusClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deal, tries = Assignor.assign.__func__, iter([True])  # type: ignore[attr-defined]
+
+    def assign(cls: type[Assignor], cluster: Any, members: Any) -> Any:
+        if next(tries, False):
+            raise UnknownTopicOrPartitionError("users")
+        return deal(cls, cluster, members)
+
+    monkeypatch.setattr(Assignor, "assign", classmethod(assign))
+    seen = Seen()
+    group = kafka_bus.bus.consume("group", [USERS], seen)
+    await asyncio.wait_for(group.ready(), 20)
+    assert len(group.partitions) == 6
+    await kafka_bus.bus.publisher.publish(USERS, "k", UserCreated(user_id=1))
+    await seen.next()

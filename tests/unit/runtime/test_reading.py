@@ -182,6 +182,20 @@ async def test_partitions_that_are_added_are_read_from_their_beginning() -> None
     assert [offset for partition, offset in consumer.sought if partition == M0] == [5, 6]
 
 
+async def test_a_topic_that_drops_out_of_the_metadata_is_asked_for_anew() -> None:
+    first, second = PlayedConsumer({M0: 0, I0: 0}), PlayedConsumer({M0: 9, I0: 9})
+    consumers = iter([first, second])
+    mappings, instances = Seen(MAPPINGS), Seen(INSTANCES)
+    async with reading(lambda **_: next(consumers), mappings, instances):
+        first.give(raw(M0, 0), raw(I0, 0))
+        assert await mappings.next(1) == ["0@0"]
+        first.assigned = frozenset([M0])
+        first.give()
+        second.give(raw(I0, 1))
+        assert await instances.next(2) == ["0@0", "0@1"]
+    assert sorted(second.sought) == [(I0, 1), (M0, 1)]
+
+
 async def test_a_stop_lets_the_record_in_hand_be_finished_and_takes_no_other() -> None:
     topic = inbox("bridge-1")
     partition = TopicPartition(f"t.{topic.name}", 0)

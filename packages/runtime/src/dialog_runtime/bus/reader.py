@@ -4,7 +4,8 @@ Theory of operation. Followers are added before the reader runs; it then makes t
 to all of them, and gives each record to the follower of its topic, in order per partition. Partitions that are added to
 a topic later come by themselves, with a new assignment; so does a consumer, where the old one failed. Neither
 remembers how far it was: the reader does, seeks there, and passes over what was handled. A follower has caught up when
-the partitions of its topic are read to where they ended at the start.
+the partitions of its topic are read to where they ended at the start. A topic that a broker has not heard of yet drops
+out of the assignment: the reader begins anew, because aiokafka would ask again only a minute later.
 
 aiokafka fetches ahead while a record is handled, and no further than that before its batch is taken.
 """
@@ -16,15 +17,16 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
 from dialog_schemas.topics import Topic
 
 from dialog_runtime.bus.consumers import FETCHING, Connect, record_of, started, unless_stopped, until_stopped
 from dialog_runtime.bus.follower import Follower
 from dialog_runtime.bus.names import Names
 
-_SOON_MS, _IDLE_MS = 20, 60_000
-"""How long to wait for records while a follower has not caught up (the records that lack may be markers of
-transactions, which are never shown), and afterwards."""
+_SOON_MS, _IDLE_MS = 20, 1000
+"""How long to wait for records before a look at the rest: while a follower has not caught up (the records that lack may
+be markers of transactions, which are never shown), and afterwards."""
 _AT_A_TIME = 500
 """Records before the rest of the process has its turn."""
 
@@ -86,6 +88,9 @@ class Reader:
                 await asyncio.sleep(0)
 
     async def _take_up(self, consumer: AIOKafkaConsumer, assigned: Collection[TopicPartition]) -> None:
+        unknown = self._followers.keys() - {partition.topic for partition in assigned}
+        if unknown:
+            raise UnknownTopicOrPartitionError(", ".join(sorted(unknown)))
         at_start = not self._next
         new = [partition for partition in assigned if partition not in self._next]
         for partition, end in (await consumer.end_offsets(new)).items():

@@ -25,6 +25,20 @@ def test_the_edge_writes_what_bridges_leave_out(world: World) -> None:
     assert headers.get("Max-Forwards") == "69"
 
 
+def test_what_begins_a_sip_dialog_goes_the_way_that_the_pbx_named(world: World) -> None:
+    routes = ("<sip:first.pbx.example;lr>", "<sip:second.pbx.example;lr>")
+    world.edge.accounts.known[0].service_routes = routes  # type: ignore[attr-defined]
+    send(world)
+    assert world.sip.sent[0].request.headers.get_all("Route") == list(routes)
+    world.sip.sent[0].challenge()
+    assert world.sip.sent[1].request.headers.get_all("Route") == list(routes)
+    within = sip_request("BYE")
+    within.headers.set("To", "<sip:434@pbx.example>;tag=b")
+    within.headers.set("Route", "<sip:edge.pbx.example;lr>")
+    world.outgoing.request(relay_of(within, "t2"), within)
+    assert world.sip.sent[2].request.headers.get_all("Route") == ["<sip:edge.pbx.example;lr>"]
+
+
 def test_responses_go_to_the_bridge_but_never_100(world: World) -> None:
     send(world)
     for code in (100, 180, 200):

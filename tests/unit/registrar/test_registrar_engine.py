@@ -204,6 +204,22 @@ def test_a_row_becomes_a_registration() -> None:
     assert status.cseq == 2 + CSEQ_RESERVE
 
 
+def test_the_service_route_of_a_grant_is_kept_for_calls() -> None:
+    rig = registered()
+    entry = rig.engine.account("alice@pbx.example")
+    assert entry is not None
+    assert entry.service_routes == ()
+    rig.pbx.answer = lambda request: request.respond(
+        200,
+        headers=[
+            ("Contact", f"<{request.contacts[0].uri_text}>;expires=60"),
+            ("Service-Route", "<sip:a;lr>, <sip:b;lr>"),
+        ],
+    )
+    rig.run(60)
+    assert entry.service_routes == ("<sip:a;lr>", "<sip:b;lr>")
+
+
 def test_a_phrase_that_is_not_utf_8_is_told_readably() -> None:
     rig = Rig(Pbx())
     rig.pbx.answer = lambda request: Response(403, "Forb\udce9", request.headers)

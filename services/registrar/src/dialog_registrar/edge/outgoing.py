@@ -191,7 +191,7 @@ class Outgoing:
         if contact is None:
             self._refuse(sent.relay, sent.request, 503, "No connection to the PBX")
             return
-        dress_request(sent.request, contact, self.edge.user_agent)
+        dress_request(sent.request, contact, self.edge.user_agent, sent.account.service_routes)
         self._authorize(sent)
         self._sent.put(sent.relay.transaction, sent, self.edge.now())
         self._send(sent)

@@ -28,6 +28,10 @@ class Account(Protocol):
     def password(self) -> SecretStr | None:
         """The password; None until it was read from the table."""
 
+    @property
+    def service_routes(self) -> tuple[str, ...]:
+        """Service-Route of the last grant (RFC 3608)."""
+
 
 class Accounts(Protocol):
     """The mappings that are held here."""

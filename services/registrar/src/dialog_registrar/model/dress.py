@@ -6,6 +6,8 @@ transaction's and is written where that is made.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dialog_sip import NameAddr, Request, Response
 
 from dialog_registrar.model.incoming import ALLOW
@@ -16,8 +18,11 @@ _SAYS_ALLOW = frozenset({"INVITE", "UPDATE"})
 _CREDENTIALS = ("Authorization", "Proxy-Authorization")
 
 
-def dress_request(request: Request, contact: str, user_agent: str) -> Request:
-    """Make a bridge's request one of this flow. It is changed in place and returned."""
+def dress_request(request: Request, contact: str, user_agent: str, service_routes: Iterable[str] = ()) -> Request:
+    """Make a bridge's request one of this flow. It is changed in place and returned.
+
+    ``service_routes``: where the PBX wants requests outside SIP dialogs to go through (RFC 3608 section 6.1).
+    """
     headers = request.headers
     headers.remove("Via")
     headers.remove("Contact")
@@ -28,6 +33,9 @@ def dress_request(request: Request, contact: str, user_agent: str) -> Request:
     if request.method in _SAYS_ALLOW:
         headers.set("Allow", ALLOW)
     headers.set("User-Agent", user_agent)
+    if request.to.tag is None and "Route" not in headers:
+        for route in service_routes:
+            headers.add("Route", route)
     if request.max_forwards is None:
         headers.set("Max-Forwards", "70")
     return request

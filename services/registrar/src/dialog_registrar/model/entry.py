@@ -72,6 +72,12 @@ class Entry:
         return binding is not None and binding.registered_at < time
 
     @property
+    def service_routes(self) -> tuple[str, ...]:
+        """Service-Route of the last grant (RFC 3608)."""
+        binding = None if self.registration is None else self.registration.binding
+        return () if binding is None else binding.service_routes
+
+    @property
     def is_idle(self) -> bool:
         """True where nothing is bound and nothing is on its way."""
         return self.registration is None or self.registration.state is RegistrationState.IDLE

@@ -29,6 +29,7 @@ To follow a call, read ``outgoing.start``, ``invite``, ``remote_ringing``, ``ans
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any, NamedTuple
 
 from dialog_bridge.model import adopted, ending, incoming, outgoing, settled
@@ -73,27 +74,35 @@ def _go(to: P, do: Function, *kinds: K) -> Row:
     return dict.fromkeys(kinds, Step(to, do))
 
 
-def _rows() -> dict[P, Row]:
-    """Return the table: wide strokes first, then what differs; a later line wins."""
-    table: dict[P, Row] = {phase: {} for phase in P}
+class Rule(NamedTuple):
+    """The same cells for some phases."""
 
-    def rule(phases: P | Iterable[P], *cells: Row) -> None:
-        for phase in (phases,) if isinstance(phases, P) else phases:
-            for row in cells:
-                table[phase].update(row)
+    phases: tuple[P, ...]
+    cells: tuple[Row, ...]
 
-    # Whatever is not said below needs nothing done: a response or a result that came too late, an ACK nobody waits for,
-    # a command that makes no sense now (`ring` for an outgoing call). Requests of the PBX are never among these.
-    rule(P, _stay(ending.nothing, *K))
-    rule(P, _stay(ending.over, *IN_DIALOG), _stay(ending.accept_bye, K.BYE))
-    rule(P, _stay(outgoing.fork_answered, K.FORKED), _stay(settled.acknowledge, K.REINVITE_OK))
 
-    # Nothing yet.
+def rule(phases: P | Iterable[P], *cells: Row) -> Rule:
+    """Say what inputs do in a phase, or in several."""
+    return Rule((phases,) if isinstance(phases, P) else tuple(phases), cells)
+
+
+# The table in wide strokes first, then what differs; a later line wins.
+
+# Whatever is not said below needs nothing done: a response or a result that came too late, an ACK nobody waits for,
+# a command that makes no sense now (`ring` for an outgoing call). Requests of the PBX are never among these.
+_WHATEVER: tuple[Rule, ...] = (
+    rule(P, _stay(ending.nothing, *K)),
+    rule(P, _stay(ending.over, *IN_DIALOG), _stay(ending.accept_bye, K.BYE)),
+    rule(P, _stay(outgoing.fork_answered, K.FORKED), _stay(settled.acknowledge, K.REINVITE_OK)),
+)
+
+# Nothing yet.
+_NEW: tuple[Rule, ...] = (
     rule(
         P.NEW,
         _go(P.OFFERING, outgoing.start, K.START),
         _go(P.PREPARING, incoming.invited, K.INVITE),
-    )
+    ),
     # Another bridge died with the call: what is left of it is cleared away (docs/takeover.md).
     rule(
         P.NEW,
@@ -102,9 +111,11 @@ def _rows() -> dict[P, Row]:
         _go(P.FINISHED, adopted.decline, K.ADOPT_INCOMING),
         _go(P.CLOSING, ending.bye, K.ADOPT_ENDED),
         _go(P.CANCELLING, adopted.cancel_again, K.ADOPT_CANCELLED),
-    )
+    ),
+)
 
-    # In any phase before the end.
+# In any phase before the end.
+_LIVE: tuple[Rule, ...] = (
     rule(
         LIVE,
         _stay(settled.add_ice, K.ADD_ICE),
@@ -116,9 +127,11 @@ def _rows() -> dict[P, Row]:
         _stay(settled.refuse_glare, *OFFERS),
         _stay(settled.refuse_notify, *NOTIFIES),
         _go(P.FINISHED, ending.let_go, K.FENCED),
-    )
+    ),
+)
 
-    # Outgoing.
+# Outgoing.
+_OUTGOING: tuple[Rule, ...] = (
     rule(
         P.OFFERING,
         _go(P.INVITING, outgoing.invite, K.OFFER_READY),
@@ -126,7 +139,7 @@ def _rows() -> dict[P, Row]:
         _go(P.FINISHED, ending.no_media, K.MEDIA_REFUSED),
         _go(P.FINISHED, ending.media_lost, K.MEDIA_LOST),
         _go(P.FINISHED, ending.media_stuck, K.DEADLINE),
-    )
+    ),
     rule(
         SETUP_OUT,
         _go(P.ALERTING, outgoing.remote_ringing, K.REMOTE_RINGING),
@@ -141,11 +154,13 @@ def _rows() -> dict[P, Row]:
         _go(P.CANCELLING, outgoing.cancel_quietly, K.FENCED),
         _go(P.FINISHED, ending.lost, K.REGISTRAR_LOST, K.REGISTRAR_MOVED),
         _stay(outgoing.invite_again, K.REGISTRAR_ANEW),
-    )
-    rule(P.INVITING, _stay(outgoing.invite_again, K.REGISTRAR_MOVED))
-    rule(P.ALERTING, _stay(outgoing.early_media, K.REMOTE_RINGING))
+    ),
+    rule(P.INVITING, _stay(outgoing.invite_again, K.REGISTRAR_MOVED)),
+    rule(P.ALERTING, _stay(outgoing.early_media, K.REMOTE_RINGING)),
+)
 
-    # Incoming.
+# Incoming.
+_INCOMING: tuple[Rule, ...] = (
     rule(
         SETUP_IN,
         _go(P.FINISHED, incoming.reject, K.REJECT),
@@ -156,13 +171,13 @@ def _rows() -> dict[P, Row]:
         _go(P.FINISHED, incoming.broken, K.MEDIA_LOST),
         _go(P.FINISHED, incoming.unheard, K.REGISTRAR_LOST, K.REGISTRAR_AWAY, *SUCCESSORS),
         _go(P.FINISHED, incoming.unacknowledged, K.ACK_TIMEOUT),
-    )
-    rule((P.PREPARING, P.ACCEPTING), _go(P.FINISHED, incoming.stuck, K.DEADLINE))
-    rule((P.PRESENTED, P.RINGING), _go(P.FINISHED, incoming.unanswered, K.DEADLINE))
-    rule(P.PREPARING, _go(P.PRESENTED, incoming.present, K.WEB_OFFER_READY))
-    rule(P.PRESENTED, _go(P.RINGING, incoming.ring, K.RING))
-    rule((P.PRESENTED, P.RINGING), _go(P.ACCEPTING, incoming.accept, K.ACCEPT))
-    rule(P.ACCEPTING, _go(P.CONFIRMING, incoming.answer, K.SIP_ANSWER_READY))
+    ),
+    rule((P.PREPARING, P.ACCEPTING), _go(P.FINISHED, incoming.stuck, K.DEADLINE)),
+    rule((P.PRESENTED, P.RINGING), _go(P.FINISHED, incoming.unanswered, K.DEADLINE)),
+    rule(P.PREPARING, _go(P.PRESENTED, incoming.present, K.WEB_OFFER_READY)),
+    rule(P.PRESENTED, _go(P.RINGING, incoming.ring, K.RING)),
+    rule((P.PRESENTED, P.RINGING), _go(P.ACCEPTING, incoming.accept, K.ACCEPT)),
+    rule(P.ACCEPTING, _go(P.CONFIRMING, incoming.answer, K.SIP_ANSWER_READY)),
     rule(
         P.CONFIRMING,
         _go(P.TALKING, incoming.confirmed, K.ACK),
@@ -171,9 +186,11 @@ def _rows() -> dict[P, Row]:
         _go(P.UNCONFIRMED, ending.break_off_unconfirmed, K.MEDIA_LOST),
         _go(P.CLOSING, ending.never_confirmed, K.ACK_TIMEOUT, K.DEADLINE),
         _go(P.FINISHED, ending.remote_hang_up, K.BYE),
-    )
+    ),
+)
 
-    # The SIP dialog stands.
+# The SIP dialog stands.
+_SETTLED: tuple[Rule, ...] = (
     rule(
         (P.CONNECTING, *SETTLED),
         _go(P.CLOSING, ending.hang_up, *HANG_UPS),
@@ -184,19 +201,19 @@ def _rows() -> dict[P, Row]:
         _go(P.CLOSING, ending.never_confirmed, K.ACK_TIMEOUT),
         _go(P.CLOSING, ending.time_out, K.DEADLINE),
         _stay(settled.move, *SUCCESSORS),
-    )
+    ),
     rule(
         P.CONNECTING,
         _go(P.TALKING, outgoing.talk, K.ANSWER_READY),
         _stay(outgoing.progress, K.EARLY_ANSWER_READY),
         _go(P.CLOSING, ending.break_off, K.MEDIA_REFUSED),
-    )
+    ),
     rule(
         (P.TALKING, P.GLARE),
         _go(P.REANSWERING, settled.take_reoffer, K.REINVITE),
         _go(P.REANSWERING, settled.make_late_offer, K.REINVITE_EMPTY),
         _go(P.UPDATING, settled.take_reoffer, K.UPDATE_OFFER),
-    )
+    ),
     rule(
         P.TALKING,
         _go(P.REOFFERING, settled.hold, K.HOLD),
@@ -205,44 +222,50 @@ def _rows() -> dict[P, Row]:
         _go(P.REOFFERING, settled.take_web_offer, K.WEB_OFFER),
         _go(P.TRANSFERRING, settled.transfer, K.TRANSFER),
         _go(P.CLOSING, ending.longest, K.DEADLINE),
-    )
+    ),
+)
 
-    # Our offer.
+# Our offer.
+_OUR_OFFER: tuple[Rule, ...] = (
     rule(
         P.REOFFERING,
         _go(P.REINVITING, settled.reinvite, K.OFFER_READY),
         _go(P.TALKING, settled.reinvite_refused, K.MEDIA_REFUSED),
-    )
+    ),
     rule(
         P.REINVITING,
         _go(P.SETTLING, settled.reinvite_accepted, K.REINVITE_OK),
         _go(P.GLARE, settled.offer_again, K.REINVITE_GLARE),
         _go(P.TALKING, settled.reinvite_refused, K.REINVITE_REFUSED),
         _go(P.TALKING, settled.move, *SUCCESSORS),
-    )
-    rule(P.GLARE, _go(P.TALKING, ending.nothing, K.DEADLINE))
+    ),
+    rule(P.GLARE, _go(P.TALKING, ending.nothing, K.DEADLINE)),
     rule(
         P.SETTLING,
         _go(P.TALKING, settled.settled, K.ANSWER_READY),
         _go(P.CLOSING, ending.break_off, K.MEDIA_REFUSED),
-    )
+    ),
+)
 
-    # The PBX's offer.
-    rule(P.REANSWERING, _go(P.RECONFIRMING, settled.reanswer, K.REANSWER_READY))
-    rule(P.UPDATING, _go(P.TALKING, settled.reanswer, K.REANSWER_READY))
+# The PBX's offer.
+_THEIR_OFFER: tuple[Rule, ...] = (
+    rule(P.REANSWERING, _go(P.RECONFIRMING, settled.reanswer, K.REANSWER_READY)),
+    rule(P.UPDATING, _go(P.TALKING, settled.reanswer, K.REANSWER_READY)),
     rule(
         (P.REANSWERING, P.UPDATING),
         _go(P.TALKING, settled.reoffer_refused, K.MEDIA_REFUSED),
         _go(P.TALKING, settled.move, *SUCCESSORS),
-    )
+    ),
     rule(
         P.RECONFIRMING,
         _go(P.TALKING, ending.nothing, K.ACK),
         _go(P.TALKING, settled.move, *SUCCESSORS),
         _go(P.SETTLING, settled.take_late_answer, K.ACK_ANSWER),
-    )
+    ),
+)
 
-    # Transfer.
+# Transfer.
+_TRANSFER: tuple[Rule, ...] = (
     rule(
         P.TRANSFERRING,
         _stay(settled.accept_notify, K.NOTIFY_TRYING),
@@ -250,29 +273,42 @@ def _rows() -> dict[P, Row]:
         _go(P.TALKING, ending.nothing, K.REFER_REFUSED, K.DEADLINE),
         _go(P.CLOSING, ending.transfer_done, K.NOTIFY_DONE),
         _go(P.FINISHED, ending.transferred, K.BYE),
-    )
+    ),
+)
 
-    # The dialog server has heard `ended`; a last NOTIFY of a transfer is still welcome.
-    rule(ENDING, _stay(settled.accept_notify, *NOTIFIES), _go(P.FINISHED, ending.let_go, K.FENCED))
+# The dialog server has heard `ended`; a last NOTIFY of a transfer is still welcome.
+_ENDED: tuple[Rule, ...] = (
+    rule(ENDING, _stay(settled.accept_notify, *NOTIFIES), _go(P.FINISHED, ending.let_go, K.FENCED)),
     rule(
         P.CANCELLING,
         _go(P.FINISHED, ending.nothing, K.REFUSED, K.DEADLINE, K.REGISTRAR_LOST, K.REGISTRAR_MOVED),
         _go(P.CLOSING, ending.answered_too_late, K.ANSWERED),
         _stay(outgoing.cancel_again, K.REGISTRAR_ANEW),
-    )
+    ),
     rule(
         P.UNCONFIRMED,
         _go(P.CLOSING, ending.bye, *ACKS, K.ACK_TIMEOUT, K.DEADLINE, *SUCCESSORS),
         _go(P.FINISHED, ending.accept_bye, K.BYE),
-    )
+    ),
     rule(
         P.CLOSING,
         _go(P.FINISHED, ending.nothing, K.BYE_DONE, K.DEADLINE),
         _go(P.FINISHED, ending.accept_bye, K.BYE),
         _stay(ending.bye, *SUCCESSORS),
-    )
+    ),
+)
+
+
+def _rows(*bands: tuple[Rule, ...]) -> dict[P, Row]:
+    table: dict[P, Row] = {phase: {} for phase in P}
+    for phases, cells in chain.from_iterable(bands):
+        for phase in phases:
+            for row in cells:
+                table[phase].update(row)
     return table
 
 
-TABLE: dict[P, Row] = _rows()
+TABLE: dict[P, Row] = _rows(
+    _WHATEVER, _NEW, _LIVE, _OUTGOING, _INCOMING, _SETTLED, _OUR_OFFER, _THEIR_OFFER, _TRANSFER, _ENDED
+)
 """Every cell of every phase."""

@@ -136,3 +136,21 @@ async def _until(condition: Callable[[], bool], within: float = 20) -> bool:
             return True
         await asyncio.sleep(0.05)
     return False
+
+
+def test_a_signal_while_the_command_is_still_loaded_ends_it(tmp_path: Path) -> None:
+    # As in a shell's background, where SIGINT is ignored: what comes before the command looks for it is lost.
+    process = subprocess.Popen(
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *_command(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    assert process.wait(1) == 130
+    assert process.stdout is not None
+    assert "Traceback" not in process.stdout.read()
+    process.stdout.close()

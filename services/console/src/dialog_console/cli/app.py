@@ -12,6 +12,8 @@ import sys
 import typer
 from dialog_sandbox.errors import SandboxError
 
+from dialog_console.cli.interrupts import as_usual
+
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("up", "dialog_console.cli.up"),
     ("demo", "dialog_console.cli.demo"),
@@ -52,7 +54,9 @@ def build() -> typer.Typer:
 def main() -> None:
     """Run the command; what is wrong with the sandbox is one line on stderr and an exit code."""
     try:
-        build()(prog_name="dialog-sip")
+        command = build()
+        as_usual()
+        command(prog_name="dialog-sip")
     except SandboxError as error:
         sys.stderr.write(f"dialog-sip: {error}\n")
         sys.exit(error.exit_code)

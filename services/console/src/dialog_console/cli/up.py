@@ -16,12 +16,11 @@ from dialog_sandbox.errors import SandboxError
 from dialog_sandbox.paths import state_dir
 from rich.console import Console
 
+from dialog_console.cli.interrupts import INTERRUPTED, end_at_once
+
 if TYPE_CHECKING:
     from dialog_sandbox.stack import Options, Stack
     from dialog_sandbox.stack.supervisor import Report
-
-INTERRUPTED = 130
-"""Exit code of a start that was interrupted, as shells have it."""
 
 KAFKA_PORT, POSTGRES_PORT, SIP_PORT, HTTP_PORT = 19092, 15432, 15060, 18080
 """The usual ports and 10000, so that servers which are here already are not in the way."""
@@ -51,6 +50,7 @@ def command(
       dialog-sip up --conf /etc/dialog/server.conf --without console
 
     """
+    end_at_once()
     from dialog_sandbox.stack import Options, Ports
 
     options = Options(

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Protocol
 
 import faust
@@ -61,6 +59,13 @@ class _NoWeb(BootStrategy):
     enable_web = False
 
 
+class _Diskless(faust.App):
+    """Faust without its folders: nothing is kept in them, as there are no tables, and kill -9 would leave them."""
+
+    def _create_directories(self) -> None:
+        return
+
+
 class UserStream:
     """A part of the service: handles each event of topic ``users`` with ``process``, in order per user."""
 
@@ -83,15 +88,14 @@ class UserStream:
         """Read until stopped."""
         for chatty in ("faust", "mode"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        with tempfile.TemporaryDirectory(prefix="dialog-sip-faust-") as folder:
-            while not self._stopping.is_set():
-                try:
-                    await self._unless_stopped(self._topic_there())
-                except TransientError as error:
-                    log.warning("users wait for Kafka", reason=str(error))
-                    continue
-                if not self._stopping.is_set():
-                    await self._session(self._app(Path(folder), await session_timeout(self._kafka)))
+        while not self._stopping.is_set():
+            try:
+                await self._unless_stopped(self._topic_there())
+            except TransientError as error:
+                log.warning("users wait for Kafka", reason=str(error))
+                continue
+            if not self._stopping.is_set():
+                await self._session(self._app(await session_timeout(self._kafka)))
 
     async def _session(self, app: Any) -> None:  # noqa: ANN401  Faust has no types
         ended: asyncio.Future[None] | None = None
@@ -123,9 +127,9 @@ class UserStream:
         except Exception as error:  # noqa: BLE001  what it has not committed comes again
             log.warning("Faust did not stop cleanly", error=type(error).__name__)
 
-    def _app(self, folder: Path, timeout: float) -> Any:  # noqa: ANN401
+    def _app(self, timeout: float) -> Any:  # noqa: ANN401
         options = client_options(self._kafka, "dialog-sip-provisioner")
-        app = faust.App(
+        app = _Diskless(
             self._names.full(GROUP),
             broker=[f"kafka://{server}" for server in options["bootstrap_servers"]],
             broker_client_id=options["client_id"],
@@ -142,7 +146,6 @@ class UserStream:
             key_serializer="raw",
             value_serializer="raw",
             store="memory://",
-            datadir=folder,
             web_enabled=False,
         )
         app.boot_strategy = _NoWeb(app)

@@ -1,7 +1,7 @@
 """Metrics of what happens thousands of times a second: counted with an addition, written out when they are asked for.
 
-``prometheus_client`` takes a lock for each increment: nine of them were a twentieth of a registration. Only the event
-loop may count here.
+``prometheus_client`` takes a lock for each increment: nine of them cost a registration 7 us. Only the event loop may
+count here.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ SWEEP_EVERY = 5.0
 FREEZE_FROM = 1000
 """Mappings from which on they are worth to be kept from the collector of cycles."""
 COLLECT_EVERY = 10_000
-"""Objects after which the collector looks at the youngest: at the 700 of the default it was a twelfth of what a
+"""Objects after which the collector looks at the youngest: at the 700 of the default it was a fifteenth of what a
 registration cost, and it finds next to nothing."""
 TURN_GRAIN = 0.1
 """Seconds at least until a turn that only time asks for: refreshes have seconds to spare, and cost less together."""

@@ -15,6 +15,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long one example takes says how busy the machine is, and nothing else.
+settings.register_profile("calm", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("calm")
 
 pytest.register_assert_rewrite("fixtures")  # before they import each other
 pytest_plugins = [f"fixtures.{file.stem}" for file in sorted((Path(__file__).parent / "fixtures").glob("*.py"))]

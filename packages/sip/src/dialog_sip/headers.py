@@ -199,9 +199,12 @@ class Headers:
 
     def read_list(self, key: str, parse: Callable[[str], T]) -> tuple[T, ...]:
         """Return what ``parse`` makes of every element under ``key``: see :meth:`get_list`."""
-        values: tuple[T, ...] = self._cache.get(key, _UNREAD)
-        if values is _UNREAD:
-            values = self._cache[key] = tuple([parse(text) for text in _split(self.get_all(key))])
+        known = self._cache.get(key, _UNREAD)
+        # Not one variable for both: compiled, the sentinel would be refused as no tuple.
+        values: tuple[T, ...] = (
+            tuple([parse(text) for text in _split(self.get_all(key))]) if known is _UNREAD else known
+        )
+        self._cache[key] = values
         return values
 
     def texts(self) -> Iterable[tuple[str, str]]:

@@ -214,3 +214,13 @@ async def test_a_phone_that_answers_a_call_that_ended_with_the_registrar_is_hung
     await start_anew(bridge)
     await stray_success(bridge, shared=shared)
     assert (len(bridge.sent("ACK")), len(bridge.sent("BYE"))) == (1, 1)
+
+
+async def test_what_comes_late_from_the_process_before_changes_nothing(bridge: BridgeWorld) -> None:
+    await bridge.talk()
+    await start_anew(bridge)
+    await bridge.answer("INVITE", 200, body=SDP)
+    await heard(bridge, 200, "first")
+    await bridge.pass_time(5, REGISTRAR)
+    assert len(bridge.sent("INVITE")) == 2
+    assert phase(bridge) is Phase.TALKING

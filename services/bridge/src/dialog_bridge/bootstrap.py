@@ -51,7 +51,9 @@ async def wire(service: Service, media: MediaEngine) -> Desk:
     directory = Directory(switchboard.moved)
     meters = Meters(service.metrics, lambda: len(switchboard))
     outbox = BusOutbox(bus.publisher)
-    outside = Outside(service.instance, clock, outbox, media, registrars, meters, switchboard.finished)
+    outside = Outside(
+        service.instance, clock, outbox, media, registrars, meters, switchboard.finished, liveness.incarnation_of
+    )
     desk = Desk(
         instance=service.instance,
         clock=clock,

@@ -42,7 +42,10 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What runs need from outside. ``finished`` is told when nothing is left of a call."""
+    """What runs need from outside.
+
+    ``finished`` is told when nothing is left of a call; ``incarnation_of`` tells which process an instance is now.
+    """
 
     instance: str
     clock: Clock
@@ -51,6 +54,7 @@ class Outside:
     registrars: Registrars
     watcher: Watcher
     finished: Callable[[str], None]
+    incarnation_of: Callable[[str], str]
 
     def now(self) -> Now:
         """Return the time."""
@@ -100,7 +104,8 @@ class CallRunner:
 
     def hear(self, relay: Relay) -> None:
         """Give the call a SIP message."""
-        if relay.sender == self.leg.registrar and relay.incarnation:
+        if relay.sender == self.leg.registrar and relay.incarnation == self._outside.incarnation_of(relay.sender):
+            # Not what comes late from the process before.
             self.incarnation = relay.incarnation
         try:
             heard = self.leg.hear(relay, self._outside.clock.monotonic())

@@ -152,7 +152,7 @@ def test_the_expiring_table_forgets_by_age_and_by_number() -> None:
     assert len(table) == 1
 
 
-@pytest.mark.parametrize(("users", "within", "most"), [(200, 3.0, 130), (3000, 5.0, 1000), (10_000, 12.0, 1250)])
+@pytest.mark.parametrize(("users", "within", "most"), [(200, 3.0, 130), (3000, 5.0, 1000), (10_000, 10.0, 1500)])
 def test_after_a_silence_those_that_wait_go_one_by_one_and_quickly_if_they_are_many(
     users: int, within: float, most: int
 ) -> None:

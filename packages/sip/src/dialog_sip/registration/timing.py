@@ -31,7 +31,7 @@ _SHORTEST_GRANT = 5.0
 _SHORTEST_SPREAD = 2.0
 _REPAIRS = 100
 """Users a second that are bound anew after a flow was lost or a PBX restarted."""
-_MANY_REPAIRS = 1000
+_MANY_REPAIRS = 1250
 _SHORTEST_REPAIR = 4.0
 LIMIT_SPREAD = 4.0
 """Seconds over which those that the limit holds back together come again."""
@@ -57,7 +57,7 @@ def spread_by(text: str, seconds: float) -> float:
 def repair_period(users: int) -> float:
     """Return over how many seconds to spread the REGISTERs that bind so many users of one PBX anew.
 
-    A hundred a second while they are few, a thousand where they are many, and never all of many in one second.
+    A hundred a second while they are few, 1,250 where they are many, and never all of many in one second.
     """
     return min(users / _REPAIRS, max(_SHORTEST_REPAIR, users / _MANY_REPAIRS))
 

@@ -23,20 +23,20 @@ def cache() -> Path:
     return Path(base) / "dialog-sip" / "bench-peers" / version
 
 
-def prepare() -> tuple[dict[str, Path], list[str]]:
-    """Return the folder of each library that is there, and a line for each that is not."""
+def prepare() -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the folder of each library that is there, and why each other is left out."""
     found: dict[str, Path] = {}
-    lines: list[str] = []
+    absent: dict[str, str] = {}
     for name in READERS:
         if name == OURS:
             continue
         folder = cache() / name.lower()
         fault = "" if any(folder.glob("*.dist-info")) else _install(name, folder)
         if fault:
-            lines.append(f"{name}: left out, {fault}")
+            absent[name] = f"left out, {fault}"
         else:
             found[name] = folder
-    return found, lines
+    return found, absent
 
 
 def _install(name: str, folder: Path) -> str:

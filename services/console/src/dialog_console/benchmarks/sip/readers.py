@@ -208,3 +208,11 @@ READERS: dict[str, Callable[[], Reader]] = {
     "asyncsip": _asyncsip,
 }
 """Name on PyPI -> its reader; our own first."""
+LESS: dict[str, str] = {
+    "voip-utils": "one value a name; parameters of Via, credentials and lists as text",
+    "aiosipua": "credentials and lists as text",
+    "opensip": "credentials and lists as text",
+    "asyncsip": "Via, credentials and lists as text",
+    "aiosip": "credentials and lists as text",
+}
+"""What a library leaves as text in *every header*, said beside its number; those of TEXT_ONLY are not there at all."""

@@ -17,7 +17,7 @@ PAIRS, ROUNDS = 500, 8
 WAITING = 5000
 _VIA = "SIP/2.0/UDP 192.0.2.1:5060;rport;branch="
 _CHALLENGE = 'Digest realm="pbx.example.com", nonce="5f3a7c0912be4d68", algorithm=MD5, qop="auth"'
-_PASSWORD = "not a secret"  # noqa: S105 - of nobody
+PASSWORD = "not a secret"  # noqa: S105 - of nobody
 
 Lane = ExpressTransactions[str, str]
 
@@ -48,11 +48,11 @@ def _round() -> float:
     began = clock()
     sent = [_begin(lane, user) for user in users]
     spent = clock() - began
-    refusals = [_answer(data, 401) for data in sent]
+    refusals = [answer(data, 401) for data in sent]
     began = clock()
     sent = [_authorize(lane, user, data) for user, data in zip(users, refusals, strict=True)]
     spent += clock() - began
-    grants = [_answer(data, 200) for data in sent]
+    grants = [answer(data, 200) for data in sent]
     began = clock()
     for user, data in zip(users, grants, strict=True):
         _bind(lane, user, data)
@@ -77,7 +77,7 @@ def _begin(lane: Lane, user: _User) -> bytes:
 def _authorize(lane: Lane, user: _User, refusal: bytes) -> bytes:
     user.digest.learn(_receive(lane, refusal))
     user.register.cseq += 1
-    user.register.authorize(user.digest, _PASSWORD)
+    user.register.authorize(user.digest, PASSWORD)
     return _send(lane, user.register)
 
 
@@ -103,7 +103,7 @@ def _receive(lane: Lane, data: bytes) -> Response:
     return message
 
 
-def _answer(data: bytes, code: int) -> bytes:
+def answer(data: bytes, code: int) -> bytes:
     """Be the server."""
     request = parse_message(data)
     if not isinstance(request, Request):

@@ -14,7 +14,11 @@ import time
 from contextlib import redirect_stdout
 
 from dialog_console.benchmarks.sip.messages import Kind, messages
+from dialog_console.benchmarks.sip.pairs import MICROSECONDS
 from dialog_console.benchmarks.sip.readers import READERS, Read
+
+PAIR = "REGISTER pair"
+"""Registrations a CPU second, of the libraries that have transactions."""
 
 SECONDS = 0.8
 """CPU seconds spent on each rate, at least two passes over all messages."""
@@ -51,6 +55,8 @@ def measure(name: str) -> dict[str, float | None]:
         gc.freeze()
         rates[f"{kind} raw"] = rate(reader.raw, batch)
         rates[f"{kind} all headers"] = rate(reader.every, batch)
+    if name in MICROSECONDS:
+        rates[PAIR] = 1e6 / MICROSECONDS[name]()
     return rates
 
 

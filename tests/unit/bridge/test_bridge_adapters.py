@@ -125,6 +125,27 @@ async def test_who_holds_a_flow() -> None:
         assert view.holder_of(AOR) == holder
 
 
+@pytest.mark.parametrize(
+    ("contact", "keeps"),
+    [
+        ("sip:434@192.0.2.1:40000", True),
+        ("sip:434@192.0.2.1:40000;ob", True),
+        ("sip:434@192.0.2.1:40000;transport=tcp", False),
+        ("sip:434@abc.invalid;transport=ws", False),
+        (None, False),
+    ],
+)
+async def test_only_a_datagram_port_that_is_known_outlives_a_registrar(contact: str | None, keeps: bool) -> None:
+    broker = MemoryBroker()
+    bus = broker.bus("bridge-1")
+    view = RegistrarsView(bus)
+    status = RegistrationStatus(aor=AOR, state=RegistrationState.REGISTERED, owner="registrar-1", contact=contact)
+    await bus.publisher.publish(REGISTRATIONS, AOR, status)
+    await broker.settle()
+    assert view.keeps_address(AOR) is keeps
+    assert not view.keeps_address("435@pbx.example")
+
+
 async def record_on(broker: MemoryBroker, topic: str) -> Record:
     """Wait for the next record of a topic."""
     arrived: asyncio.Future[Record] = asyncio.get_running_loop().create_future()

@@ -212,7 +212,14 @@ def test_what_comes_before_the_registrar_has_all_again_waits_for_it(
     assert world.outgoing.next() is None
 
 
-def test_requests_of_one_mapping_keep_their_order_while_they_wait(world: World) -> None:
+@pytest.mark.parametrize("method", ["BYE", "INFO", "ACK"])
+def test_only_an_invite_waits_for_the_password(world: World, method: str) -> None:
+    lose_password(world)
+    send(world, method)
+    assert len(world.sip.sent) + len(world.sip.acks) == 1
+
+
+def test_requests_of_one_sip_dialog_keep_their_order_while_they_wait(world: World) -> None:
     restore = lose_mapping(world)
     for method, transaction in (("INVITE", "t1"), ("INVITE", "t1"), ("INFO", "t2")):
         send(world, method, transaction)

@@ -116,7 +116,7 @@ class Outgoing:
         if self._is_known(relay.transaction, now):
             return
         self.edge.routes.learn(request.call_id, relay.sender, now)
-        if self._waiting.is_full or (self._has_way(relay.aor) and not self._waiting.has_of(relay.aor)):
+        if self._waiting.is_full or (self._has_way(relay, request) and not self._waiting.has_of(request.call_id)):
             self._dispatch(relay, request)
         else:
             self._waiting.put(relay, request, now)
@@ -134,9 +134,12 @@ class Outgoing:
         sent = self._sent.get(transaction, now)
         return sent is not None or transaction in self._done or transaction in self._waiting
 
-    def _has_way(self, aor: str) -> bool:
-        account = self.edge.accounts.account(aor)
-        if account is None or account.password is None:
+    def _has_way(self, relay: Relay, request: Request) -> bool:
+        account = self.edge.accounts.account(relay.aor)
+        if account is None:
+            return False
+        if account.password is None and request.method == "INVITE":
+            # It may be challenged. Nothing else waits for a password: an outage of the table may hold it back for long.
             return False
         return self.edge.sip.contact(account.server, account.user) is not None
 

@@ -30,7 +30,7 @@ class Waiter:
 
 @dataclass(slots=True)
 class Waiting:
-    """The requests that wait, the oldest first. Those of one mapping keep their order."""
+    """The requests that wait, the oldest first. Those of one SIP dialog keep their order."""
 
     _waiters: deque[Waiter] = field(default_factory=deque)
 
@@ -45,9 +45,9 @@ class Waiting:
         """True where no more are taken."""
         return len(self._waiters) >= LIMIT
 
-    def has_of(self, aor: str) -> bool:
-        """Tell whether an earlier request of this mapping waits."""
-        return any(waiter.relay.aor == aor for waiter in self._waiters)
+    def has_of(self, call_id: str) -> bool:
+        """Tell whether an earlier request with this Call-ID waits."""
+        return any(waiter.request.call_id == call_id for waiter in self._waiters)
 
     def put(self, relay: Relay, request: Request, now: float) -> None:
         """Let a request wait."""
@@ -64,11 +64,11 @@ class Waiting:
         """Return when the oldest has waited long enough."""
         return self._waiters[0].until if self._waiters else None
 
-    def over(self, now: float, has_way: Callable[[str], bool]) -> Iterator[Waiter]:
+    def over(self, now: float, has_way: Callable[[Relay, Request], bool]) -> Iterator[Waiter]:
         """Take out, in order, whose mapping has a way by now, and who has waited long enough."""
         waiters, self._waiters = self._waiters, deque()
         for waiter in waiters:
-            if now >= waiter.until or has_way(waiter.relay.aor):
+            if now >= waiter.until or has_way(waiter.relay, waiter.request):
                 yield waiter
             else:
                 self._waiters.append(waiter)

@@ -54,5 +54,6 @@ class RegistrationStatus(Event):
     cseq: int = 0
     """The last CSeq that was used, or may have been: the next one is above it."""
     sent_lately: tuple[int, ...] = ()
-    """When the REGISTER transactions of the last 21 s began, in ms since 1970: whoever goes on with the registration
-    counts them towards the limit of six in 20 s. Empty also where the only one is that of ``registered_at``."""
+    """When the REGISTER transactions of the last 21 s began, or may have, in ms since 1970: whoever goes on with the
+    registration counts them towards the limit of six in 20 s. Empty also where the only one is that of
+    ``registered_at``."""

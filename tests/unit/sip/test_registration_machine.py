@@ -12,7 +12,7 @@ from dialog_sip.registration import (
 )
 from dialog_sip.registration import RegistrationState as S
 from dialog_sip.registration.machine import IN_FLIGHT, TRANSITIONS, Action, RegistrationEvent
-from dialog_sip.registration.timing import LIMIT, LIMIT_PERIOD, LIMIT_SPREAD
+from dialog_sip.registration.timing import LIMIT, LIMIT_PERIOD, with_untold
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -349,22 +349,20 @@ def test_what_the_agent_before_sent_counts() -> None:
     assert registration.sent_lately(LIMIT_PERIOD + 2) == (3.0, 4.0)
 
 
-@pytest.mark.parametrize(("before", "begins"), [((), 5), ((0.0, 1.0), 5), ((0.0, 1.0, 2.0), 21), ((3.0,) * 6, 24)])
-def test_what_the_agent_before_may_not_have_told_counts_as_well(before: tuple[float, ...], begins: float) -> None:
-    registration = make(before=before, taken_over_at=5)
-    registration.start(5)
-    due = 5 if registration.timer is None else registration.timer
-    assert begins <= due <= begins + LIMIT_SPREAD
-    assert registration.sent_lately(5) == before
-
-
-def test_what_was_taken_over_is_forgotten_in_time() -> None:
-    registration = make(before=(0.0,), taken_over_at=5)
-    request = sent(registration, 5 + LIMIT_PERIOD)
-    for _ in range(LIMIT - 1):
-        assert registration.next_cseq(5 + LIMIT_PERIOD) is not None
-    assert registration.next_cseq(5 + LIMIT_PERIOD) is None
-    registration.receive(reply(request, 503), 5 + LIMIT_PERIOD, 0)
+@pytest.mark.parametrize(
+    ("told", "counted"),
+    [
+        ((), (30, 30)),
+        ((5.0, 25.0), (25, 30, 30)),
+        ((26.0, 25.0, 35.0, 27.0), (25, 26, 27, 30, 30, 30)),
+        ((25.0,) * 5, (25,) * 5 + (30,)),
+        ((25.0,) * 7, (25,) * 7),
+    ],
+)
+def test_what_an_agent_may_not_have_told_is_no_more_than_its_limit_allows(
+    told: tuple[float, ...], counted: tuple[float, ...]
+) -> None:
+    assert with_untold(told, 30) == counted
 
 
 @given(STEPS)
@@ -382,7 +380,7 @@ def test_never_more_than_six_in_twenty_seconds(
         elif command == "move":
             registration.move(f"sip:434@192.0.2.1:{5060 + len(times) % 7}", now)
         elif command == "die":
-            registration = make(before=registration.sent_lately(now), taken_over_at=now)
+            registration = make(before=with_untold(registration.sent_lately(now), now))
             registration.start(now)
         _exchange(registration, said, jitter, now, times)
         if registration.timer is not None and registration.timer <= now + pause:

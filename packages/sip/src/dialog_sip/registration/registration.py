@@ -54,11 +54,10 @@ class Registration:
         drop: tuple[str, ...] = (),
         also: tuple[str, ...] = (),
         before: tuple[float, ...] = (),
-        taken_over_at: float | None = None,
     ) -> None:
         """``drop``: Contacts of before whose bindings go; ``also``: others of ours that are bound with it.
 
-        ``before``: the :meth:`sent_lately` of the agent whose registration this one took over at ``taken_over_at``.
+        ``before``: the :meth:`sent_lately` of the agent whose registration this one goes on with.
         """
         self._account = account
         self._settings = settings
@@ -73,7 +72,7 @@ class Registration:
         self._failures = self._redirects = 0
         self._delay: float | None = None
         self._pending: Binding | None = None
-        self._limit = timing.SendLimit(before, taken_over_at)
+        self._limit = timing.SendLimit(before)
         self.call_id = call_id
         """The same for all REGISTERs (RFC 3261 section 10.2)."""
         self.contact = contact

@@ -89,15 +89,13 @@ def retry_after_delay(settings: RegistrationSettings, seconds: float, jitter: fl
 class SendLimit:
     """Never more than :data:`LIMIT` transactions in any :data:`LIMIT_PERIOD` seconds.
 
-    ``before`` are those of the agent whose registration this one took over at ``taken_over_at``, as far as it told,
-    the first one first. An attempt that it may not have told of counts as well.
+    ``before`` are those of the agent whose registration this one goes on with, the first one first.
     """
 
-    __slots__ = ("_taken_over_at", "_times")
+    __slots__ = ("_times",)
 
-    def __init__(self, before: tuple[float, ...] = (), taken_over_at: float | None = None) -> None:
+    def __init__(self, before: tuple[float, ...] = ()) -> None:
         self._times = before
-        self._taken_over_at = taken_over_at
 
     @property
     def last(self) -> float | None:
@@ -110,28 +108,27 @@ class SendLimit:
 
     def allows_retry(self, now: float) -> bool:
         """Tell whether one more transaction of the same attempt may begin."""
-        return len(self._counted(now)) < LIMIT
+        return len(self.recent(now)) < LIMIT
 
     def next_attempt(self, now: float) -> float:
         """Return when an attempt may begin: ``now``, or later."""
-        counted = self._counted(now)
-        surplus = len(counted) - (LIMIT - ATTEMPT)
-        return now if surplus <= 0 else counted[surplus - 1] + LIMIT_PERIOD
+        recent = self.recent(now)
+        surplus = len(recent) - (LIMIT - ATTEMPT)
+        return now if surplus <= 0 else recent[surplus - 1] + LIMIT_PERIOD
 
     def recent(self, now: float) -> tuple[float, ...]:
-        """Return when those began that are known to count now, the first one first."""
+        """Return when those began that count now, the first one first."""
         # One that is exactly a period old is over; the comparison is the same sum as in next_attempt.
         times = self._times
         if not times or times[0] + LIMIT_PERIOD > now:
             return times
         return tuple([time for time in times if time + LIMIT_PERIOD > now])
 
-    def _counted(self, now: float) -> tuple[float, ...]:
-        """Return the same with those that may have begun, at the latest when the registration was taken over."""
-        known, at = self.recent(now), self._taken_over_at
-        if at is None:
-            return known
-        if at + LIMIT_PERIOD <= now:
-            self._taken_over_at = None
-            return known
-        return tuple(sorted((*known, *(at,) * ATTEMPT)))
+
+def with_untold(told: tuple[float, ...], now: float) -> tuple[float, ...]:
+    """Return what counts of an agent that is no more: what it told, and an attempt that it may not have told of.
+
+    That was begun now at the latest, and by an agent that keeps to the limit as well.
+    """
+    recent = SendLimit(tuple(sorted(min(time, now) for time in told))).recent(now)
+    return (*recent, *(now,) * max(0, min(ATTEMPT, LIMIT - len(recent))))

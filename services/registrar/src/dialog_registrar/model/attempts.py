@@ -138,7 +138,7 @@ class Attempts:
         if response.code == FORBIDDEN:
             entry.digest = None  # It may be the nonce that was refused: the next attempt asks for another one.
         if response.is_success:
-            entry.holdup = ""
+            entry.holdup, entry.predecessor = "", None
             if entry.digest is not None:
                 entry.digest.note_success(response)
         elif registration.timer is not None:

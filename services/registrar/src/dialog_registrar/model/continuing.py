@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 
 from dialog_schemas.registrations import RegistrationStatus
 from dialog_sip.registration import Account, Binding, Registration, RegistrationSettings
-from dialog_sip.registration.timing import ATTEMPT
+from dialog_sip.registration.timing import ATTEMPT, with_untold
 
 from dialog_registrar.model.entry import Entry
 from dialog_registrar.model.status import Moment
@@ -67,12 +67,14 @@ def new_registration(
     drop = (old.contact,) if binding is not None and old.contact is not None and old.contact != contact else ()
     registration = Registration(
         _account(entry), settings, call_id=old.call_id, contact=contact, cseq=old.cseq, drop=drop,
-        before=_sent_before(old, moment), taken_over_at=moment.now,
+        before=_sent_before(old, moment),
     )  # fmt: skip
     if binding is not None and (old.contact == contact or not entry.wants_binding):
         registration.resume(binding, moment.now, jitter)
         if old.mapping_revision != entry.mapping.revision:
             registration.refresh(moment.now)
+    # Whoever comes before we have bound ours has to drop the other as well.
+    entry.predecessor = old if drop and registration.binding is None else None
     return registration
 
 
@@ -82,16 +84,17 @@ def _account(entry: Entry) -> Account:
 
 
 def _sent_before(old: RegistrationStatus, moment: Moment) -> tuple[float, ...]:
-    """Return when the last REGISTERs of the owner before us began; its clock may be ahead of ours.
+    """Return when the last REGISTERs of the owner before us began, or may have.
 
-    An attempt that it had told of beforehand counts from when it was due, challenge included.
+    An attempt that it had told of beforehand counts from when it was due. All of it is in what we tell, for whoever
+    comes after us.
     """
     times = [moment.since(datetime.fromtimestamp(sent / 1000, UTC)) for sent in old.sent_lately]
     if not times and old.registered_at is not None:
         times = [moment.since(old.registered_at)]
     if old.next_attempt_at is not None and old.next_attempt_at <= moment.wall:
         times += [moment.since(old.next_attempt_at)] * ATTEMPT
-    return tuple(sorted(min(time, moment.now) for time in times))
+    return with_untold(tuple(times), moment.now)
 
 
 def _binding(old: RegistrationStatus, moment: Moment) -> Binding | None:

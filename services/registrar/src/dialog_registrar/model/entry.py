@@ -27,7 +27,7 @@ class Entry:
     """None until password and flow are there for the first time, and for ever where none is wanted."""
     digest: DigestClient | None = None
     predecessor: RegistrationStatus | None = None
-    """What the owner before us said of it, until our own registration continues it."""
+    """What the owner before us said of it, until our own registration continues it, or has replaced its binding."""
     holdup: str = ""
     """Why nothing can be done for now, in words."""
     rejected: str = ""

@@ -41,7 +41,8 @@ _LEAVING = frozenset(
 
 
 _WAITING = frozenset({RegistrationState.RETRYING, RegistrationState.REJECTED, RegistrationState.DEPARTING})
-_LEFT = {"contact", "granted_expires", "registered_at", "expires_at", "call_id", "cseq", "sent_lately"}
+_BINDING = {"contact", "granted_expires", "registered_at", "expires_at"}
+_LEFT = _BINDING | {"call_id", "cseq", "sent_lately"}
 """What the owner before us said that the next one may have to go on with instead of us."""
 
 
@@ -96,10 +97,11 @@ def status_fields(entry: Entry, instance: str, moment: Moment) -> Fields:
         "mapping_revision": entry.mapping.revision,
         "owner": instance,
     }
-    if entry.registration is not None:
-        _tell_registration(fields, entry.registration, moment)
-    elif entry.predecessor is not None:
-        fields |= entry.predecessor.model_dump(include=_LEFT)
+    registration, old = entry.registration, entry.predecessor
+    if registration is not None:
+        _tell_registration(fields, registration, moment)
+    if old is not None and (registration is None or registration.binding is None):
+        fields |= old.model_dump(include=_LEFT if registration is None else _BINDING)
     return fields
 
 

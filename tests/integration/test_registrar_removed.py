@@ -50,10 +50,12 @@ async def test_a_row_that_was_removed_while_no_registrar_ran_is_unregistered(
     await stage.delete(gone)
     assert await kept(stage) == ["gone"]
     second = await stage.start("r2")
-    await pbx.wait_contacts("gone", lambda found: not found)
-    await stage.until(lambda: stage.statuses.get(gone) is None)
+    await pbx.wait_contacts("gone", lambda found: not found, within=60)
+    await stage.until(lambda: stage.statuses.get(gone) is None, within=60)
     await nothing_is_kept(stage)
-    assert (await stage.status(stays, lambda status: status.owner == "r2")).state is RegistrationState.REGISTERED
+    assert (
+        await stage.status(stays, lambda status: status.owner == "r2", within=60)
+    ).state is RegistrationState.REGISTERED
     assert PASSWORD not in second.log
 
 
@@ -73,14 +75,13 @@ async def test_what_is_kept_of_a_removed_row_goes_when_a_registrar_has_unregiste
 async def test_where_nothing_was_kept_the_status_says_when_the_binding_ends(
     stage: Stage, kamailio: KamailioFactory
 ) -> None:
-    pbx = await kamailio(max_expires=10)
+    pbx = await kamailio()
     first = await stage.start("r1")
     aor = await stage.row("alice", pbx.port)
     before = await stage.status(aor)
     assert await first.stop() == 0
     await stage.delete(aor)
     await stage.start("r1")
-    after = await stage.status(aor, lambda status: "ends by itself" in status.reason)
+    after = await stage.status(aor, lambda status: "ends by itself" in status.reason, within=60)
     assert (after.state, after.contact) == (RegistrationState.UNREGISTERING, before.contact)
-    await stage.until(lambda: stage.statuses.get(aor) is None, within=30)
-    assert await pbx.contacts("alice") == []
+    assert f"{before.expires_at:%H:%M:%S}" in after.reason

@@ -80,4 +80,4 @@ async def test_a_pbx_with_a_single_user_that_was_away_for_a_moment_is_asked_on(s
     began = (await pbx.state()).load["seconds"]
     await until(pbx, lambda state: state.load["seconds"] > began + 6, within=30)
     await pbx.set(Faults())
-    await until(pbx, lambda state: state.bound == 1, within=15)
+    await until(pbx, lambda state: state.bound == 1, within=30)

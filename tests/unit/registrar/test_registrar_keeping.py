@@ -315,8 +315,8 @@ async def test_away_from_an_address_that_is_silent_and_back(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, met_by: str
 ) -> None:
     monkeypatch.setattr("dialog_registrar.adapters.keeper.RETURN_EVERY", 0.05)
-    monkeypatch.setattr("dialog_registrar.adapters.keeper.ANSWER_WITHIN", 0.1)
-    monkeypatch.setattr("dialog_registrar.adapters.pinging.ANSWER_WITHIN", 0.1)
+    monkeypatch.setattr("dialog_registrar.adapters.keeper.ANSWER_WITHIN", 0.5)
+    monkeypatch.setattr("dialog_registrar.adapters.pinging.ANSWER_WITHIN", 0.5)
     monkeypatch.setattr("dialog_sip.failover.Failover.__init__.__kwdefaults__", {"avoid": 0.3, "longest": 0.3})
     first = (await stage.pbx.listen("udp", "127.0.0.1")).address[1]
     second = (await stage.pbx.listen("udp", "127.0.0.1")).address[1]

@@ -1,7 +1,8 @@
 """Bytes to messages: odd but legal dress, what has to be refused, and anything at all."""
 
 import pytest
-from dialog_sip import Framer, RemoteProtocolError, Request, Response, SipError, parse_message
+from dialog_sip import DEFAULT_LIMITS, Framer, RemoteProtocolError, Request, Response, SipError, parse_message
+from dialog_sip.parser import _parse_with_care
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -232,6 +233,44 @@ def test_a_damaged_message_is_a_message_or_a_typed_error(data: st.DataObject) ->
         _read_everything(bytes(source))
     except SipError:
         return
+
+
+_PIECES = st.sampled_from(
+    [
+        "",
+        "\r\n",
+        "\r",
+        "\n",
+        "\r\n\r\n",
+        "\r\n ",
+        " ",
+        ":",
+        "\0",
+        "\\\0",
+        "\x0b",
+        "\x85",
+        "\u2028",
+        "X-A: b\r\n",
+    ]
+)
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_the_short_way_of_a_message_says_what_the_long_way_says(data: st.DataObject) -> None:
+    text = OPTIONS.decode()
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(2, len(text)))
+        text = text[:start] + data.draw(_PIECES) + text[start + data.draw(st.integers(0, 3)) :]
+    outcomes: list[object] = []
+    for read in (parse_message, _parse_with_care):
+        try:
+            message = read(text.encode(), DEFAULT_LIMITS)
+        except RemoteProtocolError as error:
+            outcomes.append((str(error), error.status, error.request and error.request.encode()))
+        else:
+            outcomes.append((list(message.headers.texts()), message.start_line, message.body, message.encode()))
+    assert outcomes[0] == outcomes[1]
 
 
 _TOKEN = st.text(alphabet="abcXYZ019-.", min_size=1, max_size=12)

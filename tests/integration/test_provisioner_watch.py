@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from dialog_provisioner.adapters.postgres.rows import PostgresRows
 from dialog_provisioner.status import WatchState
 from dialog_schemas.mappings import MappingRejected, MappingUpserted
 from dialog_schemas.users import UserCreated
@@ -158,6 +159,19 @@ async def test_what_it_takes_to_unregister_a_removed_row_is_kept(provisioning: A
         assert [row[0] for row in await _removed(provisioning)] == ["1", "2", "3", "4", "5"]
         await topic.until(lambda last: not any(last.values()))
         assert not any("s3cret" in str(event) for _, event in topic.said)
+
+
+async def test_many_rows_in_one_statement_after_a_single_one_in_the_same_session(provisioning: Any) -> None:
+    async with asyncpg.create_pool(provisioning.postgres.dsn, min_size=1) as pool:
+        assert await PostgresRows(pool, "sip_user_mappings").prepare()
+    await provisioning.insert("434")
+    await provisioning.db.execute("UPDATE sip_user_mappings SET can_call = true")
+    await provisioning.db.execute(
+        "INSERT INTO sip_user_mappings (sip_user, sip_host) SELECT number, 'h' FROM generate_series(1, 50000) number"
+    )
+    # It takes a second; with the plan of the single row it took minutes.
+    await provisioning.db.execute("UPDATE sip_user_mappings SET can_call = false", timeout=40)
+    assert await _removed(provisioning) == []
 
 
 async def test_removed_rows_are_kept_for_a_day_for_their_owner_alone(provisioning: Any) -> None:

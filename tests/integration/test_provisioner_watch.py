@@ -197,6 +197,26 @@ async def test_removed_rows_are_kept_for_a_day_for_their_owner_alone(provisionin
         await db.execute(f"DROP ROLE {role}")
 
 
+async def test_who_may_not_drop_what_is_kept_of_removed_rows_watches_all_the_same(provisioning: Any) -> None:
+    server = provisioning.postgres
+    role = f"helper_{server.db}"
+    await provisioning.db.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'helper'")
+    try:
+        async with asyncpg.create_pool(server.dsn, min_size=1) as pool:
+            assert await PostgresRows(pool, "sip_user_mappings").prepare()
+        await provisioning.db.execute(f"GRANT SELECT ON sip_user_mappings TO {role}")
+        await provisioning.insert("434")
+        await provisioning.db.execute("DELETE FROM sip_user_mappings")
+        there = {"host": server.host, "port": server.port, "database": server.db}
+        async with asyncpg.create_pool(**there, user=role, password="helper", min_size=1) as pool:
+            rows = PostgresRows(pool, "sip_user_mappings")
+            assert await rows.prepare()
+            await rows.forget_removed()
+        assert len(await _removed(provisioning)) == 1
+    finally:
+        await provisioning.db.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
 async def test_an_edit_does_not_fail_where_removed_rows_cannot_be_kept(provisioning: Any) -> None:
     async with provisioning.listening() as topic, provisioning.provisioner_running() as running:
         await topic.until(lambda _: running.status.watch is WatchState.TRIGGERED)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from dialog_console.benchmarks.sip import message_rows, parse, peers, run, transaction_rows
 from dialog_console.benchmarks.sip.messages import Kind, messages
+from dialog_console.benchmarks.sip.pairs import PAIR
 from dialog_console.benchmarks.sip.readers import OURS, READERS
-from dialog_console.benchmarks.sip.worker import PAIR, rate
+from dialog_console.benchmarks.sip.worker import rate
 from dialog_sandbox.errors import SandboxError
 from dialog_sip import admit
 from dialog_sip.message import Message

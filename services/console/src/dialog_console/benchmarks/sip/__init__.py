@@ -23,8 +23,8 @@ from dialog_sandbox.errors import SandboxError
 from dialog_console.benchmarks.row import Aim, Row, number
 from dialog_console.benchmarks.sip import peers, transactions
 from dialog_console.benchmarks.sip.messages import Kind
+from dialog_console.benchmarks.sip.pairs import PAIR
 from dialog_console.benchmarks.sip.readers import LESS, OURS
-from dialog_console.benchmarks.sip.worker import PAIR
 
 DEADLINE = 120.0
 """Seconds for one library in one round."""

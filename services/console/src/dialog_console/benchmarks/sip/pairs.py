@@ -14,6 +14,9 @@ from typing import Any, SupportsBytes
 from dialog_console.benchmarks.sip.readers import OURS
 from dialog_console.benchmarks.sip.transactions import PAIRS, PASSWORD, ROUNDS, answer, core_microseconds
 
+PAIR = "REGISTER pair"
+"""Name of the rate: registrations a CPU second."""
+
 Microseconds = Callable[[], float]
 
 

@@ -14,11 +14,8 @@ import time
 from contextlib import redirect_stdout
 
 from dialog_console.benchmarks.sip.messages import Kind, messages
-from dialog_console.benchmarks.sip.pairs import MICROSECONDS
+from dialog_console.benchmarks.sip.pairs import MICROSECONDS, PAIR
 from dialog_console.benchmarks.sip.readers import READERS, Read
-
-PAIR = "REGISTER pair"
-"""Registrations a CPU second, of the libraries that have transactions."""
 
 SECONDS = 0.8
 """CPU seconds spent on each rate, at least two passes over all messages."""

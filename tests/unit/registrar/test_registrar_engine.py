@@ -13,7 +13,7 @@ from random import Random
 import pytest
 from dialog_registrar.model import words
 from dialog_registrar.model.attempts import Attempt, Attempts
-from dialog_registrar.model.engine import Engine
+from dialog_registrar.model.engine import AT_A_TIME, Engine
 from dialog_registrar.model.entry import Entry
 from dialog_registrar.model.mapping import Mapping, Server
 from dialog_registrar.model.pacing import OVERDUE, PROBE_EVERY, Pacer
@@ -760,3 +760,21 @@ def test_a_registration_fits_into_little_memory() -> None:
     tracemalloc.stop()
     used = sum(item.size_diff for item in after.compare_to(before, "filename"))
     assert used / users < 3000
+
+
+def test_one_turn_sees_to_a_bounded_number_of_mappings() -> None:
+    rig = Rig(Pbx())
+    for number in range(2 * AT_A_TIME + 1):
+        rig.engine.upsert(row(f"u{number}"), 0)
+    rig.give()
+    rig.may_act = False
+    assert list(rig.attempts.take(rig.now)) == []
+    assert rig.attempts.more
+    rig.now += 10
+    assert [rig.engine.wake() for _ in range(2)] == [True, True]
+    while rig.engine.wake():
+        pass
+    rig.may_act = True
+    rig.run(60)
+    assert len(rig.pbx.live("u0", rig.now)) == 1
+    assert sum(bool(rig.pbx.live(user, rig.now)) for user in rig.pbx.bindings) == 2 * AT_A_TIME + 1

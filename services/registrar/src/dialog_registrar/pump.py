@@ -148,7 +148,8 @@ class Pump:
             return
         now = self._now()
         self._move_flows()
-        self._engine.wake()
+        if self._engine.wake():
+            self.push()
         self._send_registers(now)
         self._attempts.hush_stuck()
         self._keep_deadlines(now)
@@ -162,6 +163,8 @@ class Pump:
             if number == REGISTERS_A_TURN:
                 self.push()
                 return
+        if self._attempts.more:
+            self.push()
 
     def _send(self, attempt: Attempt, register: Register) -> None:
         self._meters.register_sent()

@@ -16,7 +16,7 @@ from dialog_sip.registration import Register, Registration
 from dialog_sip.registration.answer import retry_after
 
 from dialog_registrar.model import words
-from dialog_registrar.model.engine import Engine
+from dialog_registrar.model.engine import AT_A_TIME, Engine
 from dialog_registrar.model.entry import Entry
 from dialog_registrar.model.mapping import Server
 from dialog_registrar.model.pacing import Outcome
@@ -47,10 +47,13 @@ class Attempts:
         self._engine = engine
         self._may_send = may_send
         self._on_their_way: dict[Entry, Attempt] = {}
+        self.more = False
+        """Whether :meth:`take` left some for the next turn."""
 
     def take(self, now: float) -> Iterator[Attempt]:
         """Yield the REGISTERs to send now. Each ends with :meth:`received` or :meth:`failed`."""
-        for entry in self._engine.pacer.take(now):
+        self.more = False
+        for number, entry in enumerate(self._engine.pacer.take(now), start=1):
             registration = entry.registration
             if registration is None or entry.dropped or not registration.wants_to_send:
                 entry.asked = False
@@ -61,6 +64,9 @@ class Attempts:
                 self._engine.put_off(entry)
             else:
                 yield self._begin(entry, registration, now)
+            if number == AT_A_TIME:
+                self.more = True
+                return
 
     def hush_stuck(self) -> None:
         """Have what is overdue at a silent server sent no more: one probe after the other is enough."""

@@ -37,6 +37,8 @@ READ_AGAIN = 30.0
 """Seconds after which a password without a row is looked for again."""
 PATIENCE = 10.0
 """Seconds that a REGISTER waits for its turn before the status says why."""
+AT_A_TIME = 1000
+"""Mappings that one turn sees to: all of 100,000 in one would take so long that Kafka gave their partitions away."""
 RESTART_WITHIN = 4.0
 """Seconds of silence in which a PBX may have been started anew."""
 
@@ -211,16 +213,20 @@ class Engine:
 
     # Time.
 
-    def wake(self) -> None:
-        """Do what is due."""
+    def wake(self) -> bool:
+        """Do what is due, as far as it is not too much for one turn; true where there may be more."""
         now = self.now()
-        while (entry := self._timers.pop(now)) is not None:
+        for _ in range(AT_A_TIME):
+            entry = self._timers.pop(now)
+            if entry is None:
+                return False
             if entry.registration is not None:
                 entry.registration.handle_timer(now)
             if entry.password is None and self._needs_password(entry):
                 self.unread[entry.aor] = entry.mapping
             self._say_silence(entry)
             self._follow(entry)
+        return True
 
     def next(self) -> float | None:
         """Return when :meth:`wake` or :meth:`take` has something to do although nothing happens, or None."""

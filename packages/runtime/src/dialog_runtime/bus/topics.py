@@ -49,13 +49,6 @@ async def ensure_topics(kafka: Kafka, topics: Iterable[Topic] = TOPICS, *, withi
         raise BusTimeoutError(f"no Kafka at {','.join(kafka.bootstrap_servers)} to make the topics {names}") from error
 
 
-async def create_inbox(kafka: Kafka, instance: str, *, within: float = 120) -> Topic:
-    """Create the topic that only ``instance`` reads, and return it."""
-    topic = inbox(instance)
-    await ensure_topics(kafka, [topic], within=within)
-    return topic
-
-
 async def delete_inbox(kafka: Kafka, instance: str, *, within: float = 5) -> None:
     """Delete the inbox of an instance that will not come back. Raises :class:`BusTimeoutError`."""
     try:

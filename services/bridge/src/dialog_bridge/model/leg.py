@@ -126,11 +126,6 @@ class SipLeg:
         return "" if self._invite is None else self._invite.call_id
 
     @property
-    def has_offer(self) -> bytes | None:
-        """The offer of the INVITE that came."""
-        return None if self._invite is None else bodies.sdp_of(self._invite)
-
-    @property
     def record(self) -> SipDialogRecord | None:
         """The SIP dialog as another instance needs it."""
         if self._dialog is not None:

@@ -13,7 +13,6 @@ from dialog_runtime.bus.view import View, event_of
 from dialog_sandbox.webrtc import WebClient
 from dialog_schemas.calls import (
     Accept,
-    AddIce,
     Answered,
     CallCommand,
     CallEvent,
@@ -155,16 +154,6 @@ class Messenger:
     def client(self, *, codecs: tuple[str, ...] = ("opus", "PCMU", "PCMA"), tone_hz: float = 440.0) -> WebClient:
         """Return a client for one call."""
         return WebClient(codecs=codecs, tone_hz=tone_hz, loopback=self._loopback)
-
-    def trickling_client(self, call_id: str) -> WebClient:
-        """Return a client that tells its candidates one by one."""
-        send = self._bus.publisher.send
-
-        def found(candidate: str, mid: str | None, index: int | None) -> None:
-            command = AddIce(call_id=call_id, candidate=candidate, sdp_mid=mid, sdp_mline_index=index)
-            send(CALL_COMMANDS, call_id, command)
-
-        return WebClient(candidate_found=found, loopback=self._loopback)
 
     def _status(self, user_id: int) -> RegistrationStatus | None:
         aor = self._aors.get(user_id)

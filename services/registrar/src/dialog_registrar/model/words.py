@@ -66,11 +66,4 @@ def broken(server: Server) -> str:
     )
 
 
-def unusable_challenge(mapping: Mapping) -> str:
-    """Say that the PBX asks for something else than digest."""
-    return f"the PBX asks {mapping.user} for an authentication that is not supported: let it use digest"
-
-
 NO_ROW = "there is no such row in sip_user_mappings any more, or the registrar reads another table than the provisioner"
-TOO_OFTEN = "the PBX asks for credentials again and again: waiting before the next attempt"
-ACCEPTED_NOTHING = "the PBX answered 200 but holds no binding of ours: see its log"

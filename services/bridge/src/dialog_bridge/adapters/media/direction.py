@@ -10,8 +10,6 @@ from dialog_bridge.adapters.media.codecs import Agreement
 from dialog_bridge.adapters.media.reception import Reception
 from dialog_bridge.adapters.media.rtp import HEADER, HEADER_SIZE, Rewriter, has_extras, without_extras
 
-_EVENT_SIZE = HEADER_SIZE + 4
-
 
 @dataclass(frozen=True, slots=True)
 class Route:

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sysconfig
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,14 @@ def _package(*names: str) -> Callable[[], str | None]:
     return missing
 
 
+def _compiler() -> str | None:
+    if shutil.which("cc") is None:
+        return "no C compiler is installed"
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return "the headers of Python are not installed"
+    return _package("mypyc", "setuptools")()
+
+
 def _docker() -> str | None:
     if shutil.which("docker") is None:
         return "docker is not installed"
@@ -63,6 +72,7 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "baresip": _program("baresip"),
     "chromium": _program("chromium"),
     "npm": _program("npm"),
+    "compiler": _compiler,
     "docker": _docker,
 }
 """Part -> what is missing for it, or None."""

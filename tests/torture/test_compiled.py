@@ -1,16 +1,10 @@
-"""The compiled wheel reads what the pure one reads: built in a folder of its own, then met with the torture messages.
-
-It is optional and nothing else needs a compiler, so a machine without one skips this even in CI.
-"""
+"""The compiled wheel reads what the pure one reads: built in a folder of its own, met with the torture messages."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -31,12 +25,6 @@ READ_BY = (
 )
 
 
-def _missing() -> list[str]:
-    packages = [name for name in ("hatchling", "mypyc", "pip", "setuptools") if importlib.util.find_spec(name) is None]
-    headers = Path(sysconfig.get_path("include"), "Python.h")
-    return packages + ([] if shutil.which("cc") else ["cc"]) + ([] if headers.exists() else [headers.name])
-
-
 def _run(*argv: str, **settings: str) -> str:
     done = subprocess.run(
         argv, cwd=ROOT, env={**os.environ, **settings}, capture_output=True, text=True, timeout=DEADLINE, check=False
@@ -45,7 +33,7 @@ def _run(*argv: str, **settings: str) -> str:
     return done.stdout
 
 
-@pytest.mark.skipif(bool(_missing()), reason=f"to compile it lacks {', '.join(_missing())}")
+@pytest.mark.needs("compiler")
 def test_compiled_it_reads_what_it_reads_as_python(tmp_path: Path) -> None:
     _run("tools/compile-sip", str(tmp_path), PYTHON=sys.executable)
     (wheel,) = tmp_path.glob("dialog_sip_core-*.whl")

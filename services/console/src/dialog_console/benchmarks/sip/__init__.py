@@ -77,13 +77,13 @@ async def run(options: Options) -> list[Row]:
 
 
 async def _measure(name: str, folder: Path | None) -> tuple[Rates, str]:
-    """Return the rates of one library, and what went wrong."""
+    """Return the rates of one library, and what went wrong. What it writes, such as logs, stays beside it."""
     environment = dict(os.environ)
     if folder is not None:
         environment["PYTHONPATH"] = str(folder)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", f"{__name__}.worker", name,
-        env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        cwd=folder, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
         async with asyncio.timeout(DEADLINE):

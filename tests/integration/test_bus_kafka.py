@@ -168,6 +168,18 @@ async def test_an_inbox_begins_now(kafka: Kafka) -> None:
         await delete_inbox(after.kafka, "b1")
 
 
+async def test_an_inbox_that_was_deleted_and_made_anew_is_read_from_its_start(kafka_bus: BusClient) -> None:
+    seen, publisher = Seen(), kafka_bus.bus.publisher
+    await asyncio.wait_for(kafka_bus.bus.inbox(seen).ready(), 30)
+    for number in range(5):
+        await publisher.publish_relay("test-1", Relay(RelayKind.CANCEL, f"before-{number}", "a@x", sender="r1"))
+        await seen.next()
+    await delete_inbox(kafka_bus.kafka, "test-1")
+    await ensure_topics(kafka_bus.kafka, [inbox("test-1")])
+    await publisher.publish_relay("test-1", Relay(RelayKind.CANCEL, "after", "a@x", sender="r1"))
+    assert (await seen.next(within=60)).relay().transaction == "after"
+
+
 async def test_a_record_for_nobody_holds_up_no_other(kafka_bus: BusClient) -> None:
     bus, seen = kafka_bus.bus, Seen()
     await bus.consume("group", [USERS], seen).ready()

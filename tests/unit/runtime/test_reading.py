@@ -174,12 +174,28 @@ async def test_partitions_that_are_added_are_read_from_their_beginning() -> None
         consumer.give(raw(M0, 5))
         assert await tail.next(1) == ["0@5"]
         # aiokafka begins anew with every partition when one is added.
+        consumer.ends[M0] = 6
         consumer.assigned = frozenset([M0, M1])
         consumer.give(raw(M0, 4), raw(M0, 5), raw(M1, 0))
         assert await tail.next(1) == ["1@0"]
         consumer.give(raw(M0, 6), raw(M1, 1))
         assert sorted(await tail.next(2)) == ["0@6", "1@1"]
     assert [offset for partition, offset in consumer.sought if partition == M0] == [5, 6]
+
+
+async def test_a_topic_that_was_deleted_and_made_anew_is_read_from_its_start() -> None:
+    consumer = PlayedConsumer({M0: 0, I0: 0})
+    mappings, instances = Seen(MAPPINGS), Seen(INSTANCES)
+    async with reading(lambda **_: consumer, mappings, instances):
+        consumer.give(*[raw(M0, offset) for offset in range(5)], raw(I0, 0))
+        await mappings.next(5)
+        await instances.next(1)
+        consumer.ends |= {M0: 2, I0: 3}
+        consumer.give(raw(M0, 0), raw(M0, 1), raw(I0, 0), raw(I0, 1))
+        assert await mappings.next(2) == ["0@0", "0@1"]
+        assert await instances.next(1) == ["0@1"]
+        consumer.give(raw(M0, 2))
+        assert await mappings.next(1) == ["0@2"]
 
 
 async def test_a_topic_that_drops_out_of_the_metadata_is_asked_for_anew() -> None:

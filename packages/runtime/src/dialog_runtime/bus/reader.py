@@ -7,7 +7,9 @@ remembers how far it was: the reader does, seeks there, and passes over what was
 the partitions of its topic are read to where they ended at the start. A topic that a broker has not heard of yet drops
 out of the assignment: the reader begins anew, because aiokafka would ask again only a minute later.
 
-aiokafka fetches ahead while a record is handled, and no further than that before its batch is taken.
+aiokafka fetches ahead while a record is handled, and no further than that before its batch is taken. Records from
+before where we were are those of a new assignment, and passed over; or those of a topic that was deleted and made anew,
+as where Kafka lost its disk: then it ends before where we were, and is read from its start.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 from dialog_schemas.topics import Topic
@@ -23,6 +26,8 @@ from dialog_schemas.topics import Topic
 from dialog_runtime.bus.consumers import FETCHING, Connect, record_of, started, unless_stopped, until_stopped
 from dialog_runtime.bus.follower import Follower
 from dialog_runtime.bus.names import Names
+
+log = structlog.get_logger(__name__)
 
 _SOON_MS, _IDLE_MS = 20, 1000
 """How long to wait for records before a look at the rest: while a follower has not caught up (the records that lack may
@@ -82,7 +87,9 @@ class Reader:
                     assigned = consumer.assignment()
                     await self._take_up(consumer, assigned)
                 wait_ms = _SOON_MS if self._missing else _IDLE_MS
-                await self._hand_out(await consumer.getmany(timeout_ms=wait_ms, max_records=_AT_A_TIME))
+                batches = await consumer.getmany(timeout_ms=wait_ms, max_records=_AT_A_TIME)
+                await self._look_what_is_anew(consumer, batches)
+                await self._hand_out(batches)
                 if self._missing:
                     await self._look_who_is_ready(consumer)
                 await asyncio.sleep(0)
@@ -102,6 +109,15 @@ class Reader:
             if self._next[partition]:
                 consumer.seek(partition, self._next[partition])
         await self._look_who_is_ready(consumer)
+
+    async def _look_what_is_anew(
+        self, consumer: AIOKafkaConsumer, batches: Mapping[TopicPartition, Sequence[Any]]
+    ) -> None:
+        gone_by = [tp for tp, records in batches.items() if records and records[0].offset < self._next.get(tp, 0)]
+        for partition, end in (await consumer.end_offsets(gone_by)).items() if gone_by else ():
+            if end < self._next[partition]:
+                log.warning("the topic was made anew: it is read from its start", partition=str(partition))
+                self._next[partition] = 0
 
     async def _hand_out(self, batches: Mapping[TopicPartition, Sequence[Any]]) -> None:
         self._idle.clear()

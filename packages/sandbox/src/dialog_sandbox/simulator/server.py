@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from dataclasses import astuple
 from typing import Any, Self
 
 from pydantic import ValidationError
 
+from dialog_sandbox.paths import free_port
 from dialog_sandbox.simulator.control import Control, WrongRequestError
 from dialog_sandbox.simulator.counts import Sample, new_series
 from dialog_sandbox.simulator.faults import Faults
@@ -26,7 +28,9 @@ class Server:
 
     def __init__(self, registrar: Registrar, host: str = "127.0.0.1", port: int = 0, http_port: int = 0) -> None:
         self.registrar = registrar
-        self._host, self._port, self._http_port = host, port, http_port
+        self._host, self._http_port = host, http_port
+        # What the kernel gives for UDP may be taken for TCP.
+        self._port = port or free_port(socket.SOCK_DGRAM, socket.SOCK_STREAM)
         self._series = new_series()
 
     @property

@@ -53,6 +53,8 @@ async def test_a_number_that_credentials_took_is_not_used_again(bridge: BridgeWo
     await bridge.answer("PRACK", 200, cseq=3)
     await bridge.answer("INVITE", 180, headers=(RELIABLE, ("RSeq", "2")))
     assert bridge.sent("PRACK")[-1][1].cseq.number == 4
+    (runner,) = bridge.switchboard._runners.values()
+    assert list(runner.leg._sent.values()).count("PRACK") == 1
 
 
 @pytest.mark.parametrize("code", [481, 408])

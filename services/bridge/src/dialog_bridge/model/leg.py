@@ -275,6 +275,8 @@ class SipLeg:
             return self._hear_invite_response(relay, response, now)
         method = self._sent.get(relay.transaction)
         if method == "PRACK":
+            if response.is_final:
+                del self._sent[relay.transaction]
             return self._hear_prack_response(response)
         if method is None or self._dialog is None:
             return self._hear_again(response)

@@ -19,7 +19,7 @@ from dialog_console.demo.messenger import Call, Messenger
 from dialog_console.demo.scenario import Demo, Script
 from dialog_runtime.bus.kafka import KafkaBus
 from dialog_runtime.bus.view import event_of
-from dialog_sandbox.paths import free_port
+from dialog_sandbox.paths import PortBook
 from dialog_schemas.calls import Answered, Ended
 from dialog_schemas.instances import CallHeld
 from dialog_schemas.topics import CALL_DIRECTORY
@@ -55,7 +55,8 @@ class Compose:
 @pytest.fixture(scope="module")
 def compose() -> Iterator[Compose]:
     """The composed system, two registrars and two bridges in it."""
-    ports = {name: str(free_port()) for name in ("KAFKA_PORT", "POSTGRES_PORT", "CONSOLE_PORT", "PBX_HTTP_PORT")}
+    book = PortBook()
+    ports = {name: str(book.take()) for name in ("KAFKA_PORT", "POSTGRES_PORT", "CONSOLE_PORT", "PBX_HTTP_PORT")}
     it = Compose(
         f"dialog-sip-{secrets.token_hex(4)}",
         f"127.0.0.1:{ports['KAFKA_PORT']}",

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from dialog_sandbox.paths import free_port
+from dialog_sandbox.paths import PortBook, free_port
 from dialog_sandbox.phone import Phone
 
 PASSWORD = "s3cret"
@@ -48,7 +49,8 @@ async def start(*arguments: str, **environment: str) -> asyncio.subprocess.Proce
 
 @pytest.fixture
 async def pbx() -> AsyncIterator[Running]:
-    sip, http = free_port(), free_port()
+    book = PortBook()
+    sip, http = book.take(socket.SOCK_DGRAM, socket.SOCK_STREAM), book.take()
     process = await start("--sip", f"127.0.0.1:{sip}", "--http", f"127.0.0.1:{http}", SIP_PASSWORD=PASSWORD)
     assert process.stdout is not None
     async with asyncio.timeout(20):

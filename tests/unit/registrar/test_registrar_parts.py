@@ -350,7 +350,10 @@ async def test_a_bad_record_hurts_only_itself(owner: MappingsOwner, bad: Record)
         await owner.changed(0, bad)
 
 
-@pytest.mark.parametrize("sip", [b"", b"junk", sip_request("INVITE").respond(200).encode()])
+BROKEN = [sip_request("INVITE").encode().replace(*words) for words in ((b"To: ", b'To: "'), (b"CSeq: ", b"CSeq: x"))]
+
+
+@pytest.mark.parametrize("sip", [b"", b"junk", sip_request("INVITE").respond(200).encode(), *BROKEN])
 def test_a_relayed_message_that_is_no_request_is_a_dead_letter(registrar: Registrar, sip: bytes) -> None:
     relay = Relay(RelayKind.REQUEST, "t", "alice@pbx.example", sip, sender="b")
     with pytest.raises(MalformedRelayError):

@@ -142,6 +142,7 @@ def relay_request(registrar: Registrar, relay: Relay) -> None:
     message = _parse(relay)
     if not isinstance(message, Request):
         raise MalformedRelayError("a response where a request is said to be")
+    _look_into(message)
     registrar.outgoing.request(relay, message)
     if registrar.outgoing.next() is not None:
         registrar.pump.push()
@@ -203,6 +204,14 @@ def _account(registrar: Registrar, server: Server, request: Request) -> Account 
     users = (request.request_uri.username, request.to.uri.username)
     found = (edge.accounts.account_at(server, user) for user in (reversed(users) if edge.by_to else users))
     return next((account for account in found if account is not None), None)
+
+
+def _look_into(request: Request) -> None:
+    """Read what of a request is needed while it waits, and after that: who brought it is gone by then."""
+    try:
+        _ = request.from_, request.to, request.call_id, request.cseq, request.max_forwards
+    except RemoteProtocolError as error:
+        raise MalformedRelayError(f"not a request: {error}") from error
 
 
 def _parse(relay: Relay) -> Request | Response:

@@ -63,9 +63,29 @@ CREATE TABLE IF NOT EXISTS {names.beside(LEDGER)} (
 
 
 def create_removed(names: Names) -> str:
-    """Return the statement for removed rows; nobody but its owner may read it."""
+    """Return the statement for removed rows, which nobody but their owner may read.
+
+    What default privileges give to others is taken back when the table is made. What an administrator grants later
+    stays.
+    """
     columns = ", ".join(f"{column} text" for column in REMOVED_COLUMNS)
-    return f"CREATE TABLE IF NOT EXISTS {names.beside(REMOVED)} ({columns}, removed_at timestamptz DEFAULT now())"
+    table = names.beside(REMOVED)
+    return f"""
+DO $body$
+DECLARE statement text;
+BEGIN
+    CREATE TABLE {table} ({columns}, removed_at timestamptz DEFAULT now());
+    FOR statement IN
+        SELECT DISTINCT pg_catalog.format('REVOKE ALL ON %s FROM %s', c.oid::pg_catalog.regclass,
+            CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END)
+        FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) AS a
+        WHERE c.oid = $name${table}$name$::pg_catalog.regclass AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+EXCEPTION WHEN duplicate_table THEN NULL;
+END
+$body$"""  # noqa: S608  quoted
 
 
 def forget_removed(names: Names) -> str:

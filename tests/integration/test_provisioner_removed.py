@@ -49,3 +49,51 @@ async def test_default_privileges_do_not_hold_and_later_grants_stay(provisioning
         await db.execute("DROP TRIGGER dialog_sip_mappings_insert ON sip_user_mappings")
         await prepare(provisioning)
         assert (await rights(report), await rights(registrar)) == ([], ["SELECT", "DELETE"])
+
+
+async def kept(provisioning: Any) -> list[str]:
+    return [row[0] for row in await provisioning.db.fetch("SELECT sip_user FROM dialog_sip_removed ORDER BY 1")]
+
+
+async def test_an_update_back_to_a_former_aor_leaves_nothing_of_it(provisioning: Any) -> None:
+    await prepare(provisioning)
+    await provisioning.insert("434")
+    await provisioning.db.execute("UPDATE sip_user_mappings SET sip_user = '435'")
+    assert await kept(provisioning) == ["434"]
+    await provisioning.db.execute("UPDATE sip_user_mappings SET sip_user = '434'")
+    assert await kept(provisioning) == ["435"]
+
+
+KEPT = 20_000
+MANY = f"SELECT n::text, repeat('h', CASE n WHEN 1 THEN 9000 ELSE 1 END) FROM generate_series(1, {KEPT}) n"
+
+
+async def test_an_edit_reads_no_more_of_what_is_kept_than_its_own_aor(provisioning: Any) -> None:
+    await prepare(provisioning)
+    db = provisioning.db
+    # The plans of this session are made while nothing is kept. One AOR is longer than an entry of a btree may be.
+    await provisioning.insert("434")
+    await db.execute("DELETE FROM sip_user_mappings")
+    await provisioning.insert("434")
+    await db.execute(f"INSERT INTO sip_user_mappings (sip_user, sip_host) {MANY}")
+    await db.execute("DELETE FROM sip_user_mappings")
+    assert len(await kept(provisioning)) == KEPT + 1
+    read = "SELECT pg_stat_get_xact_tuples_returned('dialog_sip_removed'::regclass)"
+    async with db.transaction():
+        before = await db.fetchval(read)
+        await provisioning.insert("434")
+        await db.execute("UPDATE sip_user_mappings SET can_call = NOT can_call")
+        assert await db.fetchval(read) - before == 0
+    assert len(await kept(provisioning)) == KEPT
+    await db.execute(f"INSERT INTO sip_user_mappings (sip_user, sip_host) {MANY}", timeout=40)
+    assert await kept(provisioning) == []
+
+
+async def test_a_column_with_a_collation_of_its_own_is_found_again(provisioning: Any) -> None:
+    await prepare(provisioning)
+    await provisioning.db.execute('ALTER TABLE sip_user_mappings ALTER sip_user TYPE varchar(64) COLLATE "C"')
+    await provisioning.insert("434")
+    await provisioning.db.execute("DELETE FROM sip_user_mappings")
+    assert await kept(provisioning) == ["434"]
+    await provisioning.insert("434")
+    assert await kept(provisioning) == []

@@ -147,4 +147,5 @@ class PostgresRows:
 
 
 def _statements(names: Names) -> Sequence[str]:
-    return [sql.create_removed(names), sql.create_function(names), *sql.create_triggers(names)]
+    removed = [sql.create_removed(names), sql.create_removed_index(names)]
+    return [*removed, sql.create_function(names), *sql.create_triggers(names)]

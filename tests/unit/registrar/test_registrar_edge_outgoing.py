@@ -172,11 +172,40 @@ def test_a_flow_that_stays_down_is_said_in_bounded_time(world: World) -> None:
     assert len(world.outgoing) == 0
 
 
-def test_a_mapping_that_is_elsewhere_is_said_in_bounded_time(world: World) -> None:
+def test_a_mapping_that_does_not_come_is_said_in_bounded_time(world: World) -> None:
     world.accounts.known.clear()
     send(world)
     wait(world)
     assert world.responses_to("bridge-1") == [(503, True)]
+
+
+def test_a_mapping_of_another_registrar_is_said_at_once(world: World) -> None:
+    world.accounts.known.clear()
+    world.edge.taking = lambda: False
+    send(world)
+    assert world.responses_to("bridge-1") == [(503, True)]
+    assert len(world.outgoing) == 0
+
+
+def test_who_waited_for_a_mapping_hears_at_once_that_it_is_in_no_partition(world: World) -> None:
+    world.accounts.known.clear()
+    send(world)
+    wait(world, 0)
+    assert world.responses_to("bridge-1") == []
+    world.edge.taking = lambda: False
+    wait(world, 0)
+    assert world.responses_to("bridge-1") == [(503, True)]
+
+
+@pytest.mark.parametrize("taking", [True, False])
+def test_a_mapping_that_is_here_waits_for_its_flow_whatever_is_taken(world: World, *, taking: bool) -> None:
+    restore = lose_flow(world)
+    world.edge.taking = lambda: taking
+    send(world)
+    assert world.responses_to("bridge-1") == []
+    restore()
+    wait(world, 0)
+    assert [sent.request.method for sent in world.sip.sent] == ["INVITE"]
 
 
 def lose_mapping(world: World) -> Callable[[], None]:

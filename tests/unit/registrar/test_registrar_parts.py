@@ -143,6 +143,7 @@ class Transactions:
     committed: list[tuple[int, list[Message]]] = field(default_factory=list)
     open: list[asyncio.Future[bool]] = field(default_factory=list)
     partitions: frozenset[int] = frozenset({0, 1})
+    taking: bool = False
 
     def commit(self, partition: int, messages: Sequence[Message], offset: int | None = None) -> asyncio.Future[bool]:
         self.committed.append((partition, list(messages)))
@@ -260,6 +261,15 @@ def record(topic: Topic, key: str | None, event: Event | None) -> Record:
 @pytest.fixture
 def owner(registrar: Registrar) -> MappingsOwner:
     return MappingsOwner(registrar, Leases(lambda _: True, lambda: False, lambda: 0.0), lambda _: None)
+
+
+async def test_who_waits_for_a_mapping_is_looked_at_when_a_partition_is_here(
+    owner: MappingsOwner, registrar: Registrar
+) -> None:
+    pushes = registrar.pump
+    assert isinstance(pushes, Pushes)
+    await owner.assigned(0, [], [])
+    assert pushes.count == 1
 
 
 async def test_a_partition_is_taken_over_with_what_changed_meanwhile(

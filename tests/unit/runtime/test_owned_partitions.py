@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from dialog_runtime.bus.errors import PartitionLostError
 from dialog_runtime.bus.owned.ownership import OwnedPartitions
 from dialog_runtime.bus.owned.session import SessionState
@@ -39,6 +40,23 @@ def test_only_what_is_held_is_acted_for(state: SessionState) -> None:
     partitions = owned(ManualClock(), p3=state)
     assert partitions.may_act(3) is (state is SessionState.HELD)
     assert not partitions.may_act(4)
+
+
+async def test_partitions_are_being_taken_until_all_that_were_dealt_are_here() -> None:
+    partitions = owned(ManualClock())
+    seen = [partitions.taking]
+    await partitions.on_partitions_assigned(set())
+    seen.append(partitions.taking)
+    session: Any = SimpleNamespace(taken=False, pause=nothing, resume=lambda: None)
+    partitions._sessions[3] = session
+    seen.append(partitions.taking)
+    session.taken = True
+    seen.append(partitions.taking)
+    await partitions.on_partitions_revoked(set())
+    seen.append(partitions.taking)
+    await partitions.on_partitions_assigned({TopicPartition("t.in", 3)})
+    seen.append(partitions.taking)
+    assert seen == [True, False, True, False, True, False]
 
 
 @pytest.mark.parametrize("partition", [3, 4])

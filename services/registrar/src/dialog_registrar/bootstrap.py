@@ -74,7 +74,7 @@ async def build(service: Service) -> None:
         routes,
         meters,
         service.clock.monotonic,
-        service.settings.sip.dialog_ignore_contact_field,
+        by_to=service.settings.sip.dialog_ignore_contact_field,
     )
     registrar = Registrar(engine, edge, Outgoing(edge), Incoming(edge), pump)
     events.registrar = registrar
@@ -91,6 +91,7 @@ async def build(service: Service) -> None:
     inbox = service.bus.inbox(_inbox(registrar))
     await inbox.ready()
     ownership = service.bus.own(GROUP, MAPPINGS, REGISTRATIONS, MappingsOwner(registrar, leases, statuses.let_go))
+    edge.taking = lambda: ownership.taking
     statuses.through(ownership)
     await ownership.ready()
     _observe(service, registrar, flows, reader)

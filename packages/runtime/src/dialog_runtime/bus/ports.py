@@ -55,6 +55,10 @@ class Ownership(Subscription, Protocol):
     def partitions(self) -> frozenset[int]:
         """Those that are held, paused ones included."""
 
+    @property
+    def taking(self) -> bool:
+        """True while partitions are dealt out, or the owner does not have all of one that was dealt to it."""
+
     def may_act(self, partition: int) -> bool:
         """Tell whether the partition is ours right now; false after this process slept, until the broker confirms."""
 

@@ -39,6 +39,8 @@ class MemoryOwnership:
         self._paused: set[int] = set()
         self._waiting: list[tuple[int, Sequence[Message], asyncio.Future[bool]]] = []
         self.hold = False
+        self.taking = False
+        """What :attr:`~dialog_runtime.bus.ports.Ownership.taking` says."""
 
     @property
     def partitions(self) -> frozenset[int]:

@@ -56,6 +56,8 @@ class MappingsOwner:
             if record.key is not None and record.key not in mapped:
                 handlers.mapping_deleted(self._registrar, record.key, partition, statuses.get(record.key))
         log.info("partition taken over", partition=partition, mappings=len(mapped))
+        # Requests wait for what might have been in it.
+        self._registrar.pump.push()
 
     async def changed(self, partition: int, record: Record) -> None:
         """Take the next change of a mapping."""

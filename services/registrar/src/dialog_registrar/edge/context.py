@@ -25,6 +25,8 @@ class Edge:
     routes: Routes
     meters: Meters
     now: Callable[[], float]
+    taking: Callable[[], bool] = lambda: True
+    """Tells whether more mappings may be this registrar's in a moment: its partitions are not all here yet."""
     by_to: bool = False
     """Find whom a request is for by To, before the Contact in its Request-URI (``dialog-ignore-contact-field``)."""
 

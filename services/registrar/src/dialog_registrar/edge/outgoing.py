@@ -7,6 +7,7 @@ mapping's flow.
 state       event                          what happens
 ==========  =============================  ==========================================================================
 held        the mapping has a way          sent -> *waiting*
+held        the mapping is not ours        a 503 of our own -> gone
 held        too long                       sent if it can be, else a 503 of our own -> gone
 held        cancel                         a 487 of our own -> gone
 waiting     100                            nothing: a bridge never sees it (RFC 3261 section 8.1.3.2)
@@ -27,7 +28,8 @@ accepted    anything else                  nothing
 A nonce that a PBX took is used again, with a higher ``nc``, by what the mapping sends next: that is challenged only
 where the nonce is too old by then. The challenge is answered as if there had been no credentials.
 
-*Held* is a request whose mapping, password or flow is not there (``edge/waiting.py``). *Accepted* ends by age. A
+*Held* is a request whose mapping, password or flow is not there (``edge/waiting.py``). The mapping is not ours once
+all of this registrar's partitions are here, and it is in none of them. *Accepted* ends by age. A
 request that comes twice (the bus delivers at least once) is known by its transaction and dropped.
 """
 
@@ -116,7 +118,7 @@ class Outgoing:
         if self._is_known(relay.transaction, now):
             return
         self.edge.routes.learn(request.call_id, relay.sender, now)
-        if self._waiting.is_full or (self._has_way(relay, request) and not self._waiting.has_of(request.call_id)):
+        if self._waiting.is_full or (self._is_due(relay, request) and not self._waiting.has_of(request.call_id)):
             self._dispatch(relay, request)
         else:
             self._waiting.put(relay, request, now)
@@ -126,18 +128,19 @@ class Outgoing:
         return self._waiting.next()
 
     def expire(self, now: float) -> None:
-        """Send what waited for a way that is there by now, and what can wait no longer."""
-        for waiter in self._waiting.over(now, self._has_way):
+        """Send what waited for a way that is there by now; end what waits in vain, or can wait no longer."""
+        for waiter in self._waiting.over(now, self._is_due):
             self._dispatch(waiter.relay, waiter.request)
 
     def _is_known(self, transaction: str, now: float) -> bool:
         sent = self._sent.get(transaction, now)
         return sent is not None or transaction in self._done or transaction in self._waiting
 
-    def _has_way(self, relay: Relay, request: Request) -> bool:
+    def _is_due(self, relay: Relay, request: Request) -> bool:
+        """Tell whether nothing is to be waited for: there is a way, or the mapping is another registrar's."""
         account = self.edge.accounts.account(relay.aor)
         if account is None:
-            return False
+            return not self.edge.taking()
         if account.password is None and request.method == "INVITE":
             # It may be challenged. Nothing else waits for a password: an outage of the table may hold it back for long.
             return False

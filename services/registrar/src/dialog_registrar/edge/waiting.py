@@ -1,7 +1,8 @@
 """Requests of bridges that came before there was a way to the PBX: they wait for it, for a bounded time.
 
 A registrar that was started anew is in its inbox before it has its mappings, their passwords and flows back, and the
-statuses that bridges go by name it all that while.
+statuses that bridges go by name it all that while. A mapping that is in none of its partitions does not come: nothing
+waits for that.
 """
 
 from __future__ import annotations
@@ -64,11 +65,11 @@ class Waiting:
         """Return when the oldest has waited long enough."""
         return self._waiters[0].until if self._waiters else None
 
-    def over(self, now: float, has_way: Callable[[Relay, Request], bool]) -> Iterator[Waiter]:
-        """Take out, in order, whose mapping has a way by now, and who has waited long enough."""
+    def over(self, now: float, is_due: Callable[[Relay, Request], bool]) -> Iterator[Waiter]:
+        """Take out, in order, who has nothing to wait for by now, and who has waited long enough."""
         waiters, self._waiters = self._waiters, deque()
         for waiter in waiters:
-            if now >= waiter.until or has_way(waiter.relay, waiter.request):
+            if now >= waiter.until or is_due(waiter.relay, waiter.request):
                 yield waiter
             else:
                 self._waiters.append(waiter)

@@ -62,6 +62,12 @@ class OwnedPartitions(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         told = {SessionState.HELD, SessionState.PAUSED, SessionState.DOUBTED}
         return frozenset(number for number, session in self._sessions.items() if session.state in told)
 
+    @property
+    def taking(self) -> bool:
+        """True while partitions are dealt out, or the owner does not have all of one that was dealt to it."""
+        dealing = self._dealing or not self._joined.is_set()
+        return dealing or not all(session.taken for session in self._sessions.values())
+
     def may_act(self, partition: int) -> bool:
         """Tell whether the partition is ours right now."""
         session = self._sessions.get(partition)

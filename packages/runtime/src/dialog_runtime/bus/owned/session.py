@@ -100,6 +100,8 @@ class PartitionSession:
             tools.names, lambda: tools.producer(transactional_id), tools.group_id, self._inputs
         )
         self._process = tools.processor(self._changed)
+        self.taken = False
+        """The owner has all of the partition."""
         self._told = False
         """The owner was told that it has the partition."""
         self._continuous = False
@@ -182,6 +184,7 @@ class PartitionSession:
         self._told = True
         self._holds()
         await self._tools.owner.assigned(self.partition, tuple(state.rows.values()), tuple(inputs.rows.values()))
+        self.taken = True
         self._seek()
 
     async def _restored(self) -> dict[TopicPartition, Restored]:
@@ -307,7 +310,7 @@ class PartitionSession:
 
     async def _tell_revoked(self) -> None:
         if self._told:
-            self._told = False
+            self._told = self.taken = False
             await self._tools.owner.revoked(self.partition)
 
     async def _read(self, starts: dict[TopicPartition, int | None]) -> dict[TopicPartition, Restored]:

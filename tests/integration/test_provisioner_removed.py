@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 from dialog_provisioner.adapters.postgres.rows import PostgresRows
+from dialog_registrar.adapters.postgres import PostgresPasswords
 
 pytestmark = pytest.mark.needs("kafka", "postgres")
 
@@ -96,4 +98,50 @@ async def test_a_column_with_a_collation_of_its_own_is_found_again(provisioning:
     await provisioning.db.execute("DELETE FROM sip_user_mappings")
     assert await kept(provisioning) == ["434"]
     await provisioning.insert("434")
+    assert await kept(provisioning) == []
+
+
+@asynccontextmanager
+async def registrar_of(provisioning: Any, **user: str) -> AsyncIterator[PostgresPasswords]:
+    passwords = PostgresPasswords(provisioning.settings(**user).services.postgresql, "sip_user_mappings")
+    try:
+        yield passwords
+    finally:
+        await passwords.close()
+
+
+async def two_are_kept(provisioning: Any) -> list[str]:
+    await prepare(provisioning)
+    for user in ("434", "435"):
+        await provisioning.insert(user)
+    await provisioning.db.execute("DELETE FROM sip_user_mappings")
+    assert await kept(provisioning) == ["434", "435"]
+    return ["434@pbx.example.com", "435@pbx.example.com"]
+
+
+async def test_a_registrar_does_not_wait_for_who_inserts_a_removed_row_again(provisioning: Any) -> None:
+    aors = await two_are_kept(provisioning)
+    async with registrar_of(provisioning) as registrar:
+        again = provisioning.db.transaction()
+        await again.start()
+        await provisioning.insert("434")
+        async with asyncio.timeout(20):
+            await registrar.forget(aors)
+        await again.rollback()
+        assert await kept(provisioning) == ["434"]
+        await registrar.forget(aors)
+        assert await kept(provisioning) == []
+
+
+async def test_a_registrar_may_read_and_delete_what_is_kept_and_no_more(provisioning: Any) -> None:
+    aors = await two_are_kept(provisioning)
+    async with role_of(provisioning, "registrar") as role:
+        await provisioning.db.execute(
+            f"ALTER ROLE {role} LOGIN PASSWORD 'r'; GRANT SELECT, DELETE ON dialog_sip_removed TO {role}; "
+            f"GRANT SELECT ON sip_user_mappings TO {role}"
+        )
+        async with registrar_of(provisioning, user=role, password="r") as registrar:
+            found = await registrar.removed(aors)
+            assert {aor: was.password.get_secret_value() for aor, was in found.items()} == dict.fromkeys(aors, "s3cret")
+            await registrar.forget(aors)
     assert await kept(provisioning) == []

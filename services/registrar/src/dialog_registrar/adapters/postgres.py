@@ -27,14 +27,20 @@ join {table} t on t.sip_user::text = wanted.sip_user and t.sip_host::text = want
 order by wanted.place, ('.' || wanted.revision like '%.' || t.xmin::text) desc
 """
 
+# To lock a row takes the right to update it. Without it a row that another transaction deletes is waited for.
 _BESIDE = f"""
-select quote_ident(n.nspname) || '.{REMOVED}' from pg_class c join pg_namespace n on n.oid = c.relnamespace
+select quote_ident(n.nspname) || '.{REMOVED}',
+case when has_any_column_privilege(r.oid, 'update') then 'for update skip locked' else '' end
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
 join pg_class r on r.relnamespace = n.oid and r.relname = '{REMOVED}' where c.oid = to_regclass($1)
 and has_table_privilege(r.oid, 'select') and has_table_privilege(r.oid, 'delete')
 """  # noqa: S608  names of ours
 _AOR = "sip_user || '@' || sip_host"
 _REMOVED = f"select {_AOR}, {', '.join(REMOVED_COLUMNS)} from {{table}} where {_AOR} = any($1) order by removed_at"  # noqa: S608  quoted
-_FORGET = f"delete from {{table}} where {_AOR} = any($1)"  # noqa: S608  quoted
+# A row that is locked is being deleted, because its AOR is inserted again: whoever does that may take their time.
+_FORGET = f"""
+delete from {{table}} where ctid = any(array(select ctid from {{table}} where {_AOR} = any($1) {{lock}}))
+"""  # noqa: S608  quoted
 
 
 class PostgresPasswords:
@@ -63,7 +69,7 @@ class PostgresPasswords:
     async def removed(self, aors: Sequence[str]) -> dict[str, Removed]:
         """Return AOR -> what its row was, as the provisioner's trigger kept it. Raises :class:`PasswordsAwayError`."""
         beside = await self._beside()
-        rows = [] if beside is None else await self._fetch(_REMOVED.format(table=beside), list(aors))
+        rows = [] if beside is None else await self._fetch(_REMOVED.format(table=beside[0]), list(aors))
         found = {}
         for aor, user, host, password, port, parameters, headers in rows:
             event = check(Row(user, host, "", port, parameters, headers))
@@ -75,12 +81,13 @@ class PostgresPasswords:
         """Delete what is kept of removed rows. Raises :class:`PasswordsAwayError`."""
         beside = await self._beside()
         if beside is not None:
-            await self._fetch(_FORGET.format(table=beside), list(aors))
+            table, lock = beside
+            await self._fetch(_FORGET.format(table=table, lock=lock), list(aors))
 
-    async def _beside(self) -> str | None:
-        """Return the quoted name of the table of removed rows, or None where there is none that we may use."""
+    async def _beside(self) -> tuple[str, str] | None:
+        """Return the quoted name of the table of removed rows and how to lock in it; None where we may not use it."""
         found = await self._fetch(_BESIDE, self._table)
-        return str(found[0][0]) if found else None
+        return (found[0][0], found[0][1]) if found else None
 
     async def _fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         try:

@@ -304,6 +304,37 @@ async def test_away_from_an_address_that_is_gone_and_back(
     assert stage.events.down == len(stage.events.up) - 1
 
 
+@pytest.mark.parametrize("by", ["its time", "the keeper's end"])
+async def test_the_flow_of_before_stays_for_its_calls_until(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.setattr("dialog_registrar.adapters.keeper.RETURN_EVERY", 0.05)
+    monkeypatch.setattr("dialog_registrar.adapters.keeper.ANSWER_WITHIN", DEADLINE)
+    monkeypatch.setattr("dialog_registrar.adapters.keeper.OLD_FLOW", 0.1 if by == "its time" else 600.0)
+    first, second = free_port(), (await stage.pbx.listen("tcp", "127.0.0.1")).address[1]
+    stage.dns.zone[("_sip._tcp.pbx.example", "SRV")] = (
+        Srv(1, 1, first, "a.pbx.example"),
+        Srv(2, 1, second, "a.pbx.example"),
+    )
+    stage.dns.zone[("a.pbx.example", "A")] = ("127.0.0.1",)
+    server = Server(Transport.TCP, "pbx.example", 5060)
+    flows = stage.make(local_host="127.0.0.1")
+    flows.open(server, None)
+    await stage.events.until(lambda: stage.events.up)
+    flow, keeper = flows._flow(server), flows._keepers[server]
+    flow.on_closed.append(lambda _flow: stage.events.news.set())
+    await stage.pbx.listen("tcp", "127.0.0.1", first)
+    avoid_no_more(flows)
+    await stage.events.until(lambda: len(stage.events.up) > 1)
+    if by == "the keeper's end":
+        (timer,) = keeper._old.values()
+        assert not flow.closed
+        await keeper.stop()
+        assert timer.cancelled()
+    await stage.events.until(lambda: flow.closed)
+    assert not keeper._old
+
+
 class Silence:
     """A UDP port that takes everything and answers nothing."""
 

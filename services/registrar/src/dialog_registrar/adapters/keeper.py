@@ -87,6 +87,7 @@ class Keeper:
         self._news = asyncio.Event()
         self._suspects: set[Hop] = set()
         self._flow: Flow | None = None
+        self._old: dict[Flow, asyncio.TimerHandle] = {}
         self._ping = ping
 
     def start(self, port: int | None) -> None:
@@ -94,7 +95,9 @@ class Keeper:
         self._task = asyncio.create_task(self._run(port), name=f"flow {self._server}")
 
     def end(self) -> None:
-        """Keep it no longer; whoever has the flow closes it."""
+        """Keep it no longer; whoever has the flow closes it. Those of before are closed here."""
+        for old in list(self._old):
+            self._close_old(old)
         if self._task is not None:
             self._task.cancel()
 
@@ -206,9 +209,13 @@ class Keeper:
             return flow
         self._dialer.worked(found)
         self._watch.flow_down(self._server, flow)
-        asyncio.get_running_loop().call_later(OLD_FLOW, flow.close)
+        self._old[flow] = asyncio.get_running_loop().call_later(OLD_FLOW, self._close_old, flow)
         self._use(found)
         return found
+
+    def _close_old(self, flow: Flow) -> None:
+        self._old.pop(flow).cancel()
+        flow.close()
 
     async def _answers(self, flow: Flow) -> bool:
         try:

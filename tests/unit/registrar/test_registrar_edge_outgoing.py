@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from dialog_registrar.edge.outgoing import ABANDONED_AFTER, MAX_ATTEMPTS
 from dialog_registrar.edge.waiting import LIMIT, PATIENCE
-from dialog_registrar.ports import Failure
+from dialog_sip.transactions import Failure
 from fixtures.registrar_edge import World, relay_of, sip_request
 
 

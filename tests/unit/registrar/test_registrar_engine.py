@@ -18,12 +18,12 @@ from dialog_registrar.model.entry import Entry
 from dialog_registrar.model.mapping import Mapping, Server
 from dialog_registrar.model.pacing import OVERDUE, PROBE_EVERY, Pacer
 from dialog_registrar.model.status import CSEQ_RESERVE, Moment, fingerprint, status_fields
-from dialog_registrar.ports import Failure
 from dialog_schemas.mappings import Transport
 from dialog_schemas.registrations import RegistrationState, RegistrationStatus
 from dialog_sip import Request, Response
 from dialog_sip.digest import Algorithm, Credentials, digest_response
 from dialog_sip.registration import Register, RegistrationSettings
+from dialog_sip.transactions import Failure
 from pydantic import SecretStr
 from pydantic_core import to_json
 

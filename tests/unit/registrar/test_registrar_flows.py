@@ -12,11 +12,12 @@ import pytest
 import structlog
 from dialog_registrar.adapters.sip import SipFlows
 from dialog_registrar.model.mapping import Server
-from dialog_registrar.ports import Failure, FlowDownError, ServerTransaction
+from dialog_registrar.ports import FlowDownError, ServerTransaction
 from dialog_runtime.config.modules import Registrar as Config
 from dialog_schemas.mappings import Transport
 from dialog_sip import Request, Response, SipUri
 from dialog_sip.aio import Endpoint, Flow, ServerRequest
+from dialog_sip.transactions import Failure
 from fixtures.registrar_edge import sip_request
 
 

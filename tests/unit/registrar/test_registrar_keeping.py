@@ -11,7 +11,7 @@ import pytest
 from dialog_registrar.adapters.keeper import destination_of
 from dialog_registrar.adapters.sip import SipFlows
 from dialog_registrar.model.mapping import Server
-from dialog_registrar.ports import Failure, ServerTransaction
+from dialog_registrar.ports import ServerTransaction
 from dialog_runtime.config.modules import Registrar as Config
 from dialog_schemas.mappings import Transport
 from dialog_sip import Request, Response, SipUri
@@ -20,6 +20,7 @@ from dialog_sip.aio.ws import WsServerFlow
 from dialog_sip.dns_cache import Answer
 from dialog_sip.locating import Question, Record, Srv
 from dialog_sip.registration import Account, Registration, RegistrationSettings
+from dialog_sip.transactions import Failure
 from fixtures.certificates import Authority
 from fixtures.registrar_edge import sip_request
 

@@ -14,12 +14,12 @@ from dialog_registrar.model.entry import Entry
 from dialog_registrar.model.mapping import Mapping, Server
 from dialog_registrar.model.pacing import Pacer
 from dialog_registrar.model.status import Moment
-from dialog_registrar.ports import Failure
 from dialog_sandbox.simulator import Challenge, Faults
 from dialog_sandbox.simulator.registrar import Registrar as SimulatedPbx
 from dialog_schemas.mappings import Transport
 from dialog_sip import Response, parse_message
 from dialog_sip.registration import Register, RegistrationSettings
+from dialog_sip.transactions import Failure
 from pydantic import SecretStr
 
 USERS = 200

@@ -294,3 +294,6 @@ async def test_a_peer_that_reads_again_is_read_from_again(ways: Ways) -> None:
 async def test_the_contact_of_a_flow(ways: Ways, transport: str, expected: str) -> None:
     _, flow = await ways.pair(transport)
     assert str(flow.contact_uri("7")) == expected.format(flow.local[1])
+    behind_nat = expected.replace("127.0.0.1", "192.0.2.1").format(flow.local[1])
+    assert str(flow.contact_uri("7", host="192.0.2.1")) == behind_nat
+    assert str(flow.contact_uri(None, host="192.0.2.1")) == behind_nat.replace("7@", "")

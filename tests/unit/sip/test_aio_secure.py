@@ -318,6 +318,7 @@ async def test_verb_host_and_path_of_the_handshake(ends: Ends, method: str) -> N
     assert taken.handshake == wanted
     uri = flow.contact_uri("7")
     assert (uri.host.endswith(".invalid"), uri.transport, uri.port) == (True, "ws", None)
+    assert str(flow.contact_uri("7", host="kept.invalid", outbound=True)) == "sip:7@kept.invalid;transport=ws;ob"
 
 
 async def test_the_host_is_that_of_the_connection_where_none_is_given(ends: Ends) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from dialog_schemas.relay import Relay
 from dialog_sip import Request, Response
 from dialog_sip.registration import Register
-from dialog_sip.transactions import Failure as _Failure
+from dialog_sip.transactions import Failure
 from pydantic import SecretStr
 
 from dialog_registrar.model.mapping import Mapping, Server
@@ -40,10 +40,6 @@ class Passwords(Protocol):
 
 class FlowDownError(Exception):
     """There is no way to the PBX now."""
-
-
-Failure = _Failure
-"""Why a request got no response."""
 
 
 class ClientEvents(Protocol):

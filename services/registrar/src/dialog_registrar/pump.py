@@ -13,6 +13,7 @@ from typing import Protocol
 
 from dialog_sip import Response
 from dialog_sip.registration import Register
+from dialog_sip.transactions import Failure
 
 from dialog_registrar.edge.incoming import Incoming
 from dialog_registrar.edge.outgoing import Outgoing
@@ -20,7 +21,7 @@ from dialog_registrar.meters import Meters
 from dialog_registrar.model.attempts import Attempt, Attempts
 from dialog_registrar.model.engine import Engine
 from dialog_registrar.model.mapping import Server
-from dialog_registrar.ports import Failure, FlowDownError, Registering
+from dialog_registrar.ports import FlowDownError, Registering
 
 SWEEP_EVERY = 5.0
 """Seconds between looks at what is too old."""

@@ -87,14 +87,14 @@ class Flow(abc.ABC):
         """Return the flow to another port of the same peer address; this one where that cannot be."""
         return self
 
-    def contact_uri(self, user: str, *, outbound: bool = False) -> SipUri:
+    def contact_uri(self, user: str | None, *, host: str = "", outbound: bool = False) -> SipUri:
         """Return the URI under which the peer reaches ``user`` over this flow.
 
-        ``outbound`` adds ``ob``: for the Contact of what begins a SIP dialog on a flow that was registered with
-        outbound, so that its later requests come over that flow too (RFC 5626 section 4.3).
+        ``host`` is said in place of our own address, where given. ``outbound`` adds ``ob``: for the Contact of what
+        begins a SIP dialog on a flow that was registered with outbound, so that its later requests come over that flow
+        too (RFC 5626 section 4.3).
         """
-        host, port = self.local
-        uri = SipUri.make(user, host, port)
+        uri = SipUri.make(user, host or self.local[0], self.local[1])
         uri = uri if self.transport == "udp" else uri.with_params(transport=self.transport)
         return uri.with_params(ob=None) if outbound else uri
 

@@ -58,9 +58,9 @@ class WsClientFlow(WsFlow):
         self.contact_host = f"{secrets.token_hex(6)}.invalid"
         """Host of our Contacts: nobody can connect to us (RFC 7118 section 5)."""
 
-    def contact_uri(self, user: str, *, outbound: bool = False) -> SipUri:
+    def contact_uri(self, user: str | None, *, host: str = "", outbound: bool = False) -> SipUri:
         """Return the URI under which the peer reaches ``user`` over this websocket, and over it alone."""
-        uri = SipUri.make(user, self.contact_host, transport="ws")
+        uri = SipUri.make(user, host or self.contact_host, transport="ws")
         return uri.with_params(ob=None) if outbound else uri
 
     def started(self) -> None:

@@ -11,14 +11,14 @@ from hashlib import blake2b
 
 import structlog
 from dialog_runtime.config.modules import Registrar as Config
-from dialog_sip import Capabilities, Request, Response, SipUri, escape_user
+from dialog_sip import Capabilities, Request, Response
 from dialog_sip.aio import Endpoint, Flow, FlowError, ServerRequest, Trace
 from dialog_sip.aio.dial import Dialer
 from dialog_sip.aio.dns import SystemDns
 from dialog_sip.aio.express import ExpressLane
 from dialog_sip.aio.resolve import Dns, Resolver
 from dialog_sip.registration import Register
-from dialog_sip.transactions import TooManyTransactionsError
+from dialog_sip.transactions import Failure, TooManyTransactionsError
 from dialog_sip.values import BRANCH_COOKIE
 
 from dialog_registrar.adapters.flow_events import Ack, FlowEvents, Transaction
@@ -28,7 +28,6 @@ from dialog_registrar.model.mapping import Server
 from dialog_registrar.ports import (
     ClientEvents,
     ClientTransaction,
-    Failure,
     FlowDownError,
     RegisterEvents,
     RegisterTransaction,
@@ -119,8 +118,7 @@ class SipFlows:
         if flow is None:
             return None
         # What begins a SIP dialog asks for its later requests over the flow (RFC 5626 section 4.3).
-        ob = ";ob" if flow in self._outbound else ""
-        return f"sip:{escape_user(user)}@{self._address(server, flow)}{ob}"
+        return str(flow.contact_uri(user, host=self._host(server, flow), outbound=flow in self._outbound))
 
     def keep_alive(self, server: Server, flow_timer: int | None) -> None:
         """Keep a flow as outbound has it: the PBX binds it, and may have said how often it wants to hear of it."""
@@ -231,14 +229,15 @@ class SipFlows:
 
     def _address(self, server: Server, flow: Flow) -> str:
         """Return host, port and transport of our Contacts on a flow."""
+        return str(flow.contact_uri(None, host=self._host(server, flow))).removeprefix("sip:")
+
+    def _host(self, server: Server, flow: Flow) -> str:
+        """Return the host of our Contacts on a flow; empty: its own address."""
         if flow.transport in _WEBSOCKETS:
             # Nobody can connect to a websocket's client, and every PBX knows what .invalid means (RFC 7118 section 5).
             # It stays the same over reconnections, so the binding is replaced and not doubled.
-            return f"{self._nicknames.setdefault(server, secrets.token_hex(6))}.invalid;transport=ws"
-        host, port = flow.local
-        uri = SipUri.make(None, self._config.advertised_host or host, port)
-        suffix = "" if flow.transport == "udp" else f";transport={flow.transport}"
-        return f"{uri.host}:{port}{suffix}"
+            return f"{self._nicknames.setdefault(server, secrets.token_hex(6))}.invalid"
+        return self._config.advertised_host
 
     def _received(self, server_request: ServerRequest) -> None:
         server = self._servers.get(server_request.flow.id)

@@ -41,6 +41,7 @@ from enum import Enum, auto
 from dialog_schemas.relay import Relay, RelayKind
 from dialog_sip import Request, Response
 from dialog_sip.digest import DigestClient, Outcome
+from dialog_sip.transactions import Failure
 
 from dialog_registrar.edge.context import Edge
 from dialog_registrar.edge.interval import with_longer_interval
@@ -49,7 +50,7 @@ from dialog_registrar.model.accounts import Account
 from dialog_registrar.model.dress import copy_credentials, dress_request, retried
 from dialog_registrar.model.expiring import Expiring
 from dialog_registrar.model.mapping import Server
-from dialog_registrar.ports import ClientTransaction, Failure, FlowDownError
+from dialog_registrar.ports import ClientTransaction, FlowDownError
 
 ACCEPTED_FOR = 64.0
 """Seconds that a transaction is remembered after its last message: twice 64*T1."""

@@ -14,13 +14,14 @@ from dialog_sip.digest import DigestClient
 from dialog_sip.digest import Outcome as DigestOutcome
 from dialog_sip.registration import Register, Registration
 from dialog_sip.registration.answer import retry_after
+from dialog_sip.transactions import Failure
 
 from dialog_registrar.model import words
 from dialog_registrar.model.engine import AT_A_TIME, Engine
 from dialog_registrar.model.entry import Entry
 from dialog_registrar.model.mapping import Server
 from dialog_registrar.model.pacing import Outcome
-from dialog_registrar.ports import Failure, RegisterTransaction
+from dialog_registrar.ports import RegisterTransaction
 
 LONGEST_PAUSE = 30.0
 """Seconds that one 503 closes a server for; the next one does so again."""

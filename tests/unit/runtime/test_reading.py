@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
-from dialog_runtime.bus import Record
+from dialog_runtime.bus import Record, reader
 from dialog_runtime.bus.follower import Follower, Inbox
 from dialog_runtime.bus.group import FULL, Lane
 from dialog_runtime.bus.names import Names
@@ -40,6 +41,7 @@ class PlayedConsumer:
     def __init__(self, ends: dict[TopicPartition, int], assigned: Iterable[TopicPartition] | None = None) -> None:
         self.ends = ends
         self.assigned = frozenset(ends if assigned is None else assigned)
+        self.leaderless: set[TopicPartition] = set()
         self.positions: dict[TopicPartition, int] = {}
         self.sought: list[tuple[TopicPartition, int]] = []
         self.paused: list[bool] = []
@@ -59,9 +61,18 @@ class PlayedConsumer:
         return self.assigned
 
     async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        await self._led(partitions)
         return {partition: self.ends[partition] for partition in partitions}
 
+    async def _led(self, partitions: Iterable[TopicPartition]) -> None:
+        if self.leaderless & set(partitions):
+            await asyncio.Event().wait()
+
+    def highwater(self, partition: TopicPartition) -> int | None:
+        return None if partition in self.leaderless else self.ends[partition]
+
     async def position(self, partition: TopicPartition) -> int:
+        await self._led([partition])
         return self.positions.get(partition, 0)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
@@ -108,13 +119,13 @@ async def no_topics(topics: Iterable[Topic]) -> None:
 
 @asynccontextmanager
 async def reading(connect: Callable[..., Any], *followers: Follower) -> AsyncIterator[Reader]:
-    reader = Reader(NAMES, connect, no_topics)
-    assert all(map(reader.add, followers))
-    task = asyncio.create_task(reader.run())
+    reads = Reader(NAMES, connect, no_topics)
+    assert all(map(reads.add, followers))
+    task = asyncio.create_task(reads.run())
     try:
-        yield reader
+        yield reads
     finally:
-        reader.stop()
+        reads.stop()
         await asyncio.wait_for(task, WITHIN)
 
 
@@ -133,6 +144,47 @@ async def test_each_follower_is_given_its_topic_and_told_when_it_caught_up() -> 
         consumer.give(raw(M1, 0))
         await asyncio.wait_for(ready, WITHIN)
     assert consumer.stopped
+
+
+async def test_a_partition_without_a_leader_holds_up_its_own_follower_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "_ASKING", 0.01)
+    own = TopicPartition("t.inbox.bridge-1", 0)
+    consumer = PlayedConsumer({M0: 0, M1: 1, I0: 1, own: 4})
+    consumer.leaderless = {M1, own}
+    mappings, instances = Seen(MAPPINGS), Seen(INSTANCES)
+    mine = Seen(inbox("bridge-1"), from_end=True)
+    async with reading(lambda **_: consumer, mappings, instances, mine):
+        consumer.give(raw(I0, 0))
+        assert await instances.next(1) == ["0@0"]
+        await asyncio.wait_for(instances.ready(), WITHIN)
+        ready = asyncio.create_task(mappings.ready())
+        consumer.give(raw(M0, 0))
+        assert await mappings.next(1) == ["0@0"]
+        assert not ready.done()
+        consumer.leaderless.clear()
+        # What aiokafka had fetched of the inbox before the reader knew where it ended: it begins there.
+        consumer.give(raw(own, 2), raw(M1, 0))
+        assert await mappings.next(1) == ["1@0"]
+        consumer.give(raw(own, 4))
+        assert await mine.next(1) == ["0@4"]
+        await asyncio.wait_for(ready, WITHIN)
+    assert consumer.sought == [(own, 4)]
+
+
+async def test_a_partition_that_loses_its_leader_before_it_is_read_holds_up_its_own_follower_alone() -> None:
+    consumer = PlayedConsumer({M0: 1, I0: 1})
+    mappings, instances = Seen(MAPPINGS), Seen(INSTANCES)
+    async with reading(lambda **_: consumer, mappings, instances):
+        consumer.give(raw(M0, 0))
+        assert await mappings.next(1) == ["0@0"]
+        await asyncio.wait_for(mappings.ready(), WITHIN)
+        consumer.leaderless.add(I0)
+        consumer.give(raw(M0, 1))
+        consumer.give(raw(M0, 2))
+        assert await mappings.next(2) == ["0@1", "0@2"]
+        consumer.leaderless.clear()
+        consumer.give(raw(I0, 0))
+        await asyncio.wait_for(instances.ready(), WITHIN)
 
 
 async def test_markers_of_transactions_count_as_read() -> None:
@@ -235,13 +287,13 @@ async def test_a_stop_lets_the_record_in_hand_be_finished_and_takes_no_other() -
 
 
 async def test_who_comes_late_or_second_asks_another_reader() -> None:
-    reader = Reader(NAMES, lambda **_: PlayedConsumer({M0: 0}), no_topics)
-    assert reader.add(Seen(MAPPINGS))
-    assert not reader.add(Seen(MAPPINGS))
-    task = asyncio.create_task(reader.run())
+    reads = Reader(NAMES, lambda **_: PlayedConsumer({M0: 0}), no_topics)
+    assert reads.add(Seen(MAPPINGS))
+    assert not reads.add(Seen(MAPPINGS))
+    task = asyncio.create_task(reads.run())
     await asyncio.sleep(0)
-    assert not reader.add(Seen(INSTANCES))
-    reader.stop()
+    assert not reads.add(Seen(INSTANCES))
+    reads.stop()
     await asyncio.wait_for(task, WITHIN)
 
 

@@ -11,12 +11,12 @@ import pytest
 from aiokafka.errors import UnknownTopicOrPartitionError
 from dialog_runtime.bus import PermanentError, Record, TransientError, event_of
 from dialog_runtime.bus.membership import Assignor
-from dialog_runtime.bus.topics import delete_inbox, ensure_topics
+from dialog_runtime.bus.topics import ensure_topics
 from dialog_runtime.supervise import Supervisor
 from dialog_schemas.cloudevents import MalformedEventError
 from dialog_schemas.instances import Heartbeat, ServiceName
 from dialog_schemas.relay import Relay, RelayKind
-from dialog_schemas.topics import CALL_EVENTS, DEAD_LETTERS, INSTANCES, MAPPINGS, USERS, inbox
+from dialog_schemas.topics import CALL_EVENTS, DEAD_LETTERS, INSTANCES, MAPPINGS, USERS, Topic, inbox
 from dialog_schemas.users import UserCreated
 from fixtures.bus import BusClient, Seen, bus_client
 from fixtures.servers import Kafka
@@ -165,7 +165,18 @@ async def test_an_inbox_begins_now(kafka: Kafka) -> None:
         await after.bus.publisher.publish_relay("b1", Relay(RelayKind.CANCEL, "t2", "a@x", sender="r1"))
         record = await new.next()
         assert (record.relay().transaction, record.topic) == ("t2", inbox("b1").name)
-        await delete_inbox(after.kafka, "b1")
+
+
+async def delete_topic(kafka_bus: BusClient, topic: Topic) -> None:
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=list(kafka_bus.kafka.bootstrap_servers))
+    await admin.start()
+    try:
+        answer = await admin.delete_topics([kafka_bus.kafka.topic_prefix + topic.name])
+        assert [code for _, code in answer.topic_error_codes] == [0]
+    finally:
+        await admin.close()
 
 
 async def test_an_inbox_that_was_deleted_and_made_anew_is_read_from_its_start(kafka_bus: BusClient) -> None:
@@ -174,7 +185,7 @@ async def test_an_inbox_that_was_deleted_and_made_anew_is_read_from_its_start(ka
     for number in range(5):
         await publisher.publish_relay("test-1", Relay(RelayKind.CANCEL, f"before-{number}", "a@x", sender="r1"))
         await seen.next()
-    await delete_inbox(kafka_bus.kafka, "test-1")
+    await delete_topic(kafka_bus, inbox("test-1"))
     await ensure_topics(kafka_bus.kafka, [inbox("test-1")])
     await publisher.publish_relay("test-1", Relay(RelayKind.CANCEL, "after", "a@x", sender="r1"))
     assert (await seen.next(within=60)).relay().transaction == "after"

@@ -1,4 +1,4 @@
-"""Make the topics that are missing, and the inbox of an instance.
+"""Make the topics that are missing, the inbox of an instance among them.
 
 ``create_topics`` of aiokafka does not raise when a broker refuses: the reasons are in ``topic_errors``.
 """
@@ -16,10 +16,9 @@ from aiokafka.errors import (
     KafkaError,
     NoError,
     TopicAlreadyExistsError,
-    UnknownTopicOrPartitionError,
     for_code,
 )
-from dialog_schemas.topics import TOPICS, Cleanup, Partitions, Topic, inbox
+from dialog_schemas.topics import TOPICS, Cleanup, Partitions, Topic
 
 from dialog_runtime.bus.client import client_options
 from dialog_runtime.bus.errors import BusTimeoutError
@@ -47,18 +46,6 @@ async def ensure_topics(kafka: Kafka, topics: Iterable[Topic] = TOPICS, *, withi
     except TimeoutError as error:
         names = ", ".join(topic.name for topic in wanted)
         raise BusTimeoutError(f"no Kafka at {','.join(kafka.bootstrap_servers)} to make the topics {names}") from error
-
-
-async def delete_inbox(kafka: Kafka, instance: str, *, within: float = 5) -> None:
-    """Delete the inbox of an instance that will not come back. Raises :class:`BusTimeoutError`."""
-    try:
-        async with asyncio.timeout(within), _admin(kafka) as admin:
-            answer = await admin.delete_topics([Names(kafka.topic_prefix).full(inbox(instance))])
-    except (KafkaError, TimeoutError) as error:
-        raise BusTimeoutError(f"the inbox of {instance} could not be deleted") from error
-    for _, code in answer.topic_error_codes:
-        if for_code(code) not in {NoError, UnknownTopicOrPartitionError}:
-            log.warning("inbox not deleted", inbox=instance, error=for_code(code).__name__)
 
 
 @asynccontextmanager

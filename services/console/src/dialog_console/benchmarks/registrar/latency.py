@@ -23,13 +23,14 @@ Cause = Callable[[int], Awaitable[str]]
 
 
 async def created(system: System, rate: float, seconds: float) -> list[Row]:
-    """Create users as the dialog server does."""
+    """Create users as the dialog server does, once a first one has come through: the start-up is no part of it."""
 
     async def create(number: int) -> str:
         user = CREATED_FROM + number
         await system.bus.publisher.publish(USERS, str(user), UserCreated(user_id=user, name=f"User {user}"))
         return str(user)
 
+    await _measure(system, lambda _: create(-1), 1, 1)
     times = await _measure(system, create, rate, seconds)
     return [
         Row("user-created to REGISTERED p50", percentile(times, 50) * 1000, "ms", Aim(50)),

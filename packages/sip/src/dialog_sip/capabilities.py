@@ -16,7 +16,7 @@ KNOWN_METHODS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """The methods, extensions and contents of one element."""
+    """The methods, extensions and contents of one element (RFC 3261 section 8.2)."""
 
     methods: tuple[str, ...] | None = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS")
     """Methods that are taken, in the order of Allow (section 8.2.1); None leaves the judgement to others."""
@@ -36,5 +36,5 @@ class Capabilities:
 
 
 def covers(ranges: tuple[str, ...], essence: str) -> bool:
-    """Tell whether a media type is in one of the ranges."""
+    """Tell whether a media type is in one of the ranges (RFC 3261 section 20.1)."""
     return any(name in {essence, "*/*"} or (name.endswith("/*") and essence.startswith(name[:-1])) for name in ranges)

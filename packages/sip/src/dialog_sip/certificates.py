@@ -37,14 +37,14 @@ def web_hosts(certificate: Certificate) -> tuple[str, ...]:
 
 
 def stands_for_domain(certificate: Certificate, domain: str) -> bool:
-    """Tell whether a certificate stands for a SIP domain, or for the address where that is one."""
+    """Tell whether a certificate stands for a SIP domain, or for that address (RFC 5922 section 7.2)."""
     if (address := numeric_host(domain)) is not None:
         return address in _addresses(certificate)
     return _normal(domain) in sip_domains(certificate)
 
 
 def stands_for_web_host(certificate: Certificate, host: str) -> bool:
-    """Tell whether a certificate stands for a websocket host; ``*`` matches one leftmost label."""
+    """Tell whether a certificate stands for a websocket host; ``*`` is one leftmost label (RFC 6125 section 6.4.3)."""
     if (address := numeric_host(host)) is not None:
         return address in _addresses(certificate)
     name = _normal(host)
@@ -52,7 +52,7 @@ def stands_for_web_host(certificate: Certificate, host: str) -> bool:
 
 
 def names_in(certificate: Certificate) -> str:
-    """Return all that a certificate stands for, for people."""
+    """Return all that a certificate stands for (RFC 5280 section 4.2.1.6), for people."""
     names = [f"{kind.removesuffix(' Address')}:{value}" for kind, value in _alternative_names(certificate)]
     names = names or [f"CN:{name}" for name in _common_names(certificate)]
     return ", ".join(names[:8]) or "nothing"

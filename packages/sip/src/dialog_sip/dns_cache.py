@@ -23,7 +23,7 @@ MAX_ANSWERS: Final = 10_000
 
 
 class Answer(NamedTuple):
-    """What DNS says to a question."""
+    """What DNS says to a question (RFC 1035 section 4.1.3)."""
 
     records: tuple[Record, ...]
     """Empty: there is no such name, or no such record."""
@@ -37,7 +37,10 @@ class _Kept(NamedTuple):
 
 
 class DnsCache:
-    """Bounded: what was not used for longest goes. Times are seconds of any one clock."""
+    """Bounded: what was not used for longest goes. Times are seconds of any one clock.
+
+    It is the cache of RFC 1035 section 7.4, kept further by RFC 8767.
+    """
 
     def __init__(self, limit: int = MAX_ANSWERS) -> None:
         self._limit = limit

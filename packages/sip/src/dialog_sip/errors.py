@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Layer(StrEnum):
-    """Which layer found a message wanting, from the wire up."""
+    """Which layer found a message wanting, from the wire (RFC 3261 section 18.3) up to what is done (section 8.2)."""
 
     FRAMING = "framing"
     """Where the message ends: its size, the end of its head, Content-Length (RFC 3261 section 18.3)."""
@@ -29,11 +29,14 @@ class Layer(StrEnum):
 
 
 class SipError(Exception):
-    """Base of every error that this library raises on purpose."""
+    """Base of every error that this library raises on purpose. RFC 3261 names statuses (section 21), no errors."""
 
 
 class RemoteProtocolError(SipError):
-    """The peer broke the protocol. Answer its request with ``status`` and ``reason``, or drop its message."""
+    """The peer broke the protocol.
+
+    Answer its request with ``status`` and ``reason`` (RFC 3261 section 21), or drop its message.
+    """
 
     def __init__(
         self,
@@ -59,4 +62,4 @@ class RemoteProtocolError(SipError):
 
 
 class LocalProtocolError(SipError):
-    """We asked for something that the protocol forbids: a bug on our side, nothing that a peer can cause."""
+    """We asked for something that the protocol (RFC 3261) forbids: a bug on our side, nothing that a peer can cause."""

@@ -25,7 +25,7 @@ class _Failure(NamedTuple):
 
 
 class Failover:
-    """What is known of addresses. Times are seconds of any one clock."""
+    """What is known of addresses (RFC 3263 section 4.3). Times are seconds of any one clock."""
 
     def __init__(self, *, avoid: float = AVOID, longest: float = LONGEST) -> None:
         self._avoid = avoid

@@ -26,7 +26,7 @@ _LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*(?:\r\n[ \t]+)?(\d{
 
 
 class Framer:
-    """Cuts one incoming stream. Holds at most ``max_message`` bytes and one chunk."""
+    """Cuts one incoming stream (RFC 3261 section 18.3). Holds at most ``max_message`` bytes and one chunk."""
 
     __slots__ = ("_buffer", "_expected", "_max_message", "_scanned", "_wanted", "error", "pongs")
 

@@ -34,12 +34,12 @@ _UNESCAPED = re.compile(r"\\?(.[^\\]*)", re.DOTALL)
 
 
 def is_token(text: str) -> bool:
-    """Tell whether all of ``text`` is one ``token``."""
+    """Tell whether all of ``text`` is one ``token`` (section 25.1)."""
     return TOKEN.fullmatch(text) is not None
 
 
 def quote(text: str) -> str:
-    """Return ``text`` as a ``quoted-string``. Raises :class:`LocalProtocolError` on a line break."""
+    """Return ``text`` as a ``quoted-string`` (section 25.1). Raises :class:`LocalProtocolError` on a line break."""
     if text.isprintable() and '"' not in text and "\\" not in text:
         return f'"{text}"'
     if "\r" in text or "\n" in text:
@@ -48,7 +48,7 @@ def quote(text: str) -> str:
 
 
 def unquote(text: str) -> str:
-    """Return what a ``quoted-string`` says; text that is not quoted comes back as it is."""
+    """Return what a ``quoted-string`` (section 25.1) says; text that is not quoted comes back as it is."""
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':
         return text
     inner = text[1:-1]
@@ -56,14 +56,17 @@ def unquote(text: str) -> str:
 
 
 def readable(text: str) -> str:
-    """Return ``text`` without the lone surrogates that stand for bytes that were not UTF-8, fit for JSON and logs."""
+    """Return ``text`` fit for JSON and logs.
+
+    Without the lone surrogates that stand for bytes that were not UTF-8, the character set of RFC 3261 section 7.
+    """
     if text.isascii():
         return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def split_outside(text: str, separator: str) -> list[str]:
-    """Split at ``,`` or ``;`` outside quoted strings and angle brackets; parts are stripped.
+    """Split at ``,`` or ``;`` outside quoted strings and angle brackets; parts are stripped (section 7.3.1).
 
     Raises :class:`RemoteProtocolError` where a quote or a bracket stays open, or where there are too many parts.
     """
@@ -91,7 +94,10 @@ def _split_marked(text: str, separator: str) -> list[str]:
 
 
 def parse_params(text: str) -> Params:
-    """Read ``;name=value;flag``, with or without the first semicolon. Of a repeated name the first counts."""
+    """Read ``;name=value;flag`` (section 7.3.1), with or without the first semicolon.
+
+    Of a repeated name the first counts.
+    """
     if not text:
         return NO_PARAMS
     if '"' in text or " " in text or "\t" in text:
@@ -122,12 +128,12 @@ def _parse_unusual_params(text: str) -> Params:
 
 
 def format_params(params: Params) -> str:
-    """Return ``;name=value`` for every parameter, ready to be appended."""
+    """Return ``;name=value`` for every parameter (section 25.1), ready to be appended."""
     return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params.items()])
 
 
 def parse_host_port(text: str) -> tuple[str, int | None]:
-    """Read ``hostport``: host (an IPv6 address keeps its brackets) and port, None where there is none."""
+    """Read ``hostport`` (section 25.1): host (IPv6 keeps its brackets) and port, None where there is none."""
     if text.startswith("["):
         host, bracket, rest = text.partition("]")
         if not bracket or (rest and rest[0] != ":"):
@@ -144,12 +150,12 @@ def parse_host_port(text: str) -> tuple[str, int | None]:
 
 @lru_cache(maxsize=1024)
 def parse_port(text: str) -> int:
-    """Read a port. Raises :class:`RemoteProtocolError`."""
+    """Read a port (section 25.1). Raises :class:`RemoteProtocolError`."""
     return parse_uint(text, 65535, "port")
 
 
 def parse_uint(text: str, maximum: int, what: str) -> int:
-    """Read a decimal number of at most ``maximum``. Raises :class:`RemoteProtocolError`."""
+    """Read a decimal number of at most ``maximum`` (section 25.1). Raises :class:`RemoteProtocolError`."""
     # isdigit() alone takes digits of other scripts; the length bound keeps int() cheap.
     if text.isdigit() and text.isascii() and len(text) <= 20:
         number = int(text)

@@ -51,7 +51,7 @@ _CACHED = 256
 
 
 def key_of(name: str) -> str:
-    """Return the one form under which a header name is compared."""
+    """Return the one form under which a header name is compared (RFC 3261 sections 7.3.1 and 7.3.3)."""
     key = KEYS.get(name)
     if key is None:
         key = name.lower()
@@ -60,7 +60,10 @@ def key_of(name: str) -> str:
 
 
 class Headers:
-    """Ordered multimap of header lines. What was not UTF-8 holds surrogate escapes: see ``grammar.readable``."""
+    """Ordered multimap of header lines (RFC 3261 section 7.3).
+
+    What was not UTF-8 holds surrogate escapes: see ``grammar.readable``.
+    """
 
     __slots__ = ("_cache", "_keys", "_lines")
 
@@ -251,7 +254,10 @@ def _value(line: str) -> str:
 
 
 def split_values(text: str) -> tuple[str, ...]:
-    """Return the elements of one line of a list header, none that is empty: see :meth:`Headers.get_list`."""
+    """Return the elements of one line of a list header (RFC 3261 section 7.3.1), none that is empty.
+
+    See :meth:`Headers.get_list`.
+    """
     return _split_short(text) if len(text) <= _CACHED else tuple(_split([text]))
 
 

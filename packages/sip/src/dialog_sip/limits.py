@@ -17,7 +17,10 @@ MAX_URI = 8192
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one message. What is beyond is answered with the status that is named, where it can be answered."""
+    """Bounds of one message: RFC 3261 has the statuses (section 21) and names no bounds.
+
+    What is beyond is answered with the status that is named, where it can be answered.
+    """
 
     message: int = MAX_MESSAGE
     """Bytes of the whole: 513 (RFC 3261 section 21.5.7)."""

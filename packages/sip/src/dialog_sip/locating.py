@@ -46,7 +46,7 @@ MAX_HOPS: Final = 32
 
 
 class Question(NamedTuple):
-    """What is asked of DNS."""
+    """What is asked of DNS (RFC 3263 section 4)."""
 
     name: str
     """Domain name without the final dot."""
@@ -83,7 +83,7 @@ Steps = Generator[tuple[Question, ...], Answers, list["Hop"]]
 
 
 class Hop(NamedTuple):
-    """One address to try."""
+    """One address to try (RFC 3263 section 4.2)."""
 
     transport: str
     host: str
@@ -97,7 +97,10 @@ class _Service(NamedTuple):
 
 
 def numeric_host(host: str) -> str | None:
-    """Return an IPv4 or IPv6 address in its one form, or None for a name. Brackets are taken off."""
+    """Return an IPv4 or IPv6 address (RFC 3263 section 4.2) in its one form, or None for a name.
+
+    Brackets are taken off.
+    """
     try:
         return str(ip_address(host.strip("[]")))
     except ValueError:
@@ -115,7 +118,7 @@ def locate(
 ) -> Steps:
     """Find the hops of a domain. ``supported``: our transports, the preferred one first. ``secure``: for ``sips``.
 
-    There is no hop for ``sips`` over UDP.
+    There is no hop for ``sips`` over UDP (RFC 3263 section 4.1).
     """
     if secure and transport is not None:
         transport = SECURED.get(transport, transport)

@@ -25,7 +25,10 @@ Items = Headers | Iterable[tuple[str, HeaderValue]]
 
 
 class Message:
-    """What requests and responses have in common. Accessors raise :class:`RemoteProtocolError` on malformed headers."""
+    """What requests and responses have in common (RFC 3261 section 7).
+
+    Accessors raise :class:`RemoteProtocolError` on malformed headers.
+    """
 
     __slots__ = ("body", "ends_with_datagram", "headers")
 

@@ -61,7 +61,7 @@ def _text(text: str) -> tuple[object, ...]:
 
 
 def read_all(message: Message) -> dict[str, object]:
-    """Return the values by key, the long name in lower case. Raises :class:`RemoteProtocolError`.
+    """Return the values by key, the long name in lower case (section 20). Raises :class:`RemoteProtocolError`.
 
     A value is that of the accessor: an address for From, a tuple of them for Contact, a number for Max-Forwards (None
     where it is malformed). Headers of which nothing more is known than their text are tuples of text, one a line.

@@ -26,7 +26,7 @@ Address = tuple[str, int]
 
 
 class Binding(NamedTuple):
-    """A Binding request, or the successful answer to one."""
+    """A Binding request, or the successful answer to one (RFC 8489 section 5)."""
 
     transaction: bytes
     is_request: bool
@@ -40,12 +40,12 @@ def is_stun(data: bytes) -> bool:
 
 
 def binding_request(transaction: bytes) -> bytes:
-    """Return a Binding request; ``transaction`` is :data:`TRANSACTION_SIZE` random bytes."""
+    """Return a Binding request (RFC 8489 section 6.1); ``transaction`` is :data:`TRANSACTION_SIZE` random bytes."""
     return _HEADER.pack(_REQUEST, 0, _COOKIE, transaction)
 
 
 def binding_answer(transaction: bytes, source: Address) -> bytes:
-    """Return the answer to a Binding request that came from ``source`` (RFC 8489 section 7.3.1)."""
+    """Return the answer to a Binding request that came from ``source`` (RFC 8489 section 6.3.1.1)."""
     address = ip_address(source[0]).packed
     family = 1 if len(address) == _FAMILIES[1] else 2
     value = struct.pack("!xBH", family, source[1] ^ (_COOKIE >> 16)) + _masked(address, transaction)
@@ -54,7 +54,10 @@ def binding_answer(transaction: bytes, source: Address) -> bytes:
 
 
 def read_binding(data: bytes) -> Binding | None:
-    """Read a Binding request or its successful answer; None for every other message and for a broken one."""
+    """Read a Binding request or its successful answer (RFC 8489 section 6.3).
+
+    None for every other message and for a broken one.
+    """
     if not is_stun(data):
         return None
     kind, size, _, transaction = _HEADER.unpack_from(data)

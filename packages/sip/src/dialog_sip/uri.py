@@ -137,7 +137,7 @@ def escape_user(text: str) -> str:
 
 
 def parse_uri(text: str) -> SipUri:
-    """Do as :meth:`SipUri.parse`."""
+    """Do as :meth:`SipUri.parse` (RFC 3261 section 19.1, RFC 3966)."""
     return _parse_cached(text) if len(text) <= _CACHED else _parse_unusual(text)
 
 

@@ -42,14 +42,14 @@ _AMBIGUOUS_NAME = re.compile(r'[,;"\\]')
 
 
 class Refusal(NamedTuple):
-    """A response to send back, and what was wrong."""
+    """A response to send back (RFC 3261 section 8.2.6), and what was wrong."""
 
     response: Response
     error: RemoteProtocolError
 
 
 class Drop(NamedTuple):
-    """Nothing is answered, and why."""
+    """Nothing is answered, and why: as for a response that is discarded (RFC 3261 section 8.1.3.3)."""
 
     error: RemoteProtocolError
 
@@ -57,7 +57,10 @@ class Drop(NamedTuple):
 def admit(
     data: bytes, capabilities: Capabilities | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> Request | Response | Refusal | Drop:
-    """Take any bytes for what they are: a message to act on, a refusal to send back, or nothing to answer."""
+    """Take any bytes for what they are: a message to act on, a refusal to send back, or nothing to answer.
+
+    The refusals are those of section 8.2.
+    """
     try:
         message = parse_message(data, limits)
         if isinstance(message, Response):
@@ -71,7 +74,7 @@ def admit(
 
 
 def verdict(request: Request, capabilities: Capabilities | None = None) -> Refusal | Drop | None:
-    """Judge a request that was parsed; None: take it. Without capabilities only its form is judged."""
+    """Judge a request that was parsed (section 8.2); None: take it. Without capabilities only its form is judged."""
     try:
         check_request(request, capabilities)
     except RemoteProtocolError as error:
@@ -80,7 +83,7 @@ def verdict(request: Request, capabilities: Capabilities | None = None) -> Refus
 
 
 def check_request(request: Request, capabilities: Capabilities | None = None) -> None:
-    """Raise :class:`RemoteProtocolError` on the first fault of a request."""
+    """Raise :class:`RemoteProtocolError` on the first fault of a request (section 8.2)."""
     if capabilities is not None:
         _check_method(request, capabilities)
     for check in _FORM:
@@ -97,7 +100,7 @@ def check_response(response: Response) -> None:
 
 
 def check_route_back(response: Response) -> None:
-    """Raise :class:`RemoteProtocolError` for a response that would have to go on to somebody else (8.1.3.3)."""
+    """Raise :class:`RemoteProtocolError` for a response that would have to go on to somebody else (section 8.1.3.3)."""
     if len(response.vias) > 1:
         # Passing it on blindly is how a broadcast address gets it (RFC 4475 section 3.3.10).
         raise RemoteProtocolError("a response with a second Via is not for us")

@@ -8,7 +8,10 @@ from functools import lru_cache
 
 
 class Algorithm(Enum):
-    """Algorithms by their names on the wire, the strongest first. With ``-sess`` the secret is one of a session."""
+    """Algorithms by their names on the wire (RFC 7616 section 3.3), the strongest first.
+
+    With ``-sess`` the secret is one of a session.
+    """
 
     SHA_512_256 = "SHA-512-256"
     SHA_512_256_SESS = "SHA-512-256-sess"

@@ -26,7 +26,7 @@ _USUAL = 512
 
 
 class Challenge(NamedTuple):
-    """One digest challenge that can be answered."""
+    """One digest challenge that can be answered (RFC 7616 section 3.3)."""
 
     realm: str
     nonce: str
@@ -77,7 +77,7 @@ Offer = tuple[Challenge, str]
 
 
 def offers_of(response: Response) -> list[Offer]:
-    """Do as :func:`challenges_of`, for who keeps a challenge for each of many users."""
+    """Do as :func:`challenges_of`, for who keeps a challenge for each of many users (RFC 8760 section 2.4)."""
     best: dict[tuple[bool, str], Offer] = {}
     for name, proxy in _HEADERS:
         for value in response.headers.get_all(name):
@@ -90,7 +90,10 @@ def offers_of(response: Response) -> list[Offer]:
 
 
 def auth_params(parts: list[str]) -> dict[str, str]:
-    """Read ``name=value`` pairs, quotes removed, names in lower case. Of a repeated name the first counts."""
+    """Read ``name=value`` pairs (RFC 7235 section 2.1), quotes removed, names in lower case.
+
+    Of a repeated name the first counts.
+    """
     params: dict[str, str] = {}
     for part in parts:
         name, equals, value = part.partition("=")
@@ -100,7 +103,10 @@ def auth_params(parts: list[str]) -> dict[str, str]:
 
 
 def plain_params(value: str) -> dict[str, str] | None:
-    """Read what follows ``Digest`` in its common dress, names in lower case; None: it has to be read with more care."""
+    """Read what follows ``Digest`` (RFC 7616 section 3.3) in its common dress, names in lower case.
+
+    None: it has to be read with more care.
+    """
     if not value.startswith("Digest "):
         return None
     pairs = _PARAM.findall(value, len(_SCHEME))

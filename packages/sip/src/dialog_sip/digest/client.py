@@ -33,7 +33,7 @@ _CREDENTIALS = ("Authorization", "Proxy-Authorization")
 
 
 class Outcome(Enum):
-    """What a 401 or 407 asks for."""
+    """What a 401 or 407 asks for (RFC 3261 sections 22.2 and 22.3)."""
 
     RETRY = "retry"
     """Send the request again, authorized, with a higher CSeq and a new branch."""
@@ -74,7 +74,10 @@ def _random() -> str:
 
 
 class DigestClient:
-    """Digest state of one user at one server. ``new_cnonce`` makes client nonces; tests give their own."""
+    """Digest state of one user at one server (RFC 3261 section 22.4).
+
+    ``new_cnonce`` makes client nonces; tests give their own.
+    """
 
     __slots__ = ("_new_cnonce", "_nonces", "username")
 

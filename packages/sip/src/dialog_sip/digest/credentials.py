@@ -24,7 +24,10 @@ _new = tuple.__new__
 
 
 class Credentials(NamedTuple):
-    """The answer to one challenge. Its ``repr`` shows no digest: with the realm one can guess passwords against it."""
+    """The answer to one challenge (RFC 7616 section 3.4).
+
+    Its ``repr`` shows no digest: with the realm one can guess passwords against it.
+    """
 
     username: str
     """The name, or with :attr:`userhash` the hash of it."""
@@ -106,7 +109,10 @@ class Credentials(NamedTuple):
 
 
 def mask_credentials(data: bytes) -> bytes:
-    """Return a message with the values of its credentials, and passwords within URIs, replaced by ``***``."""
+    """Return a message with the values of its credentials, and passwords within URIs, replaced by ``***``.
+
+    A password in a URI is clear text, which RFC 3261 section 19.1.1 advises against.
+    """
     head, end, body = data.partition(b"\r\n\r\n")
     return _URI_PASSWORD.sub(rb"\1:***@", _MASKED.sub(rb"\1***", head)) + end + body
 

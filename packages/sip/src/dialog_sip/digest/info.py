@@ -18,7 +18,7 @@ _KEYS = frozenset(key_of(name) for name in HEADERS.values())
 
 
 class AuthenticationInfo(NamedTuple):
-    """The header's value."""
+    """The header's value (RFC 7616 section 3.5)."""
 
     next_nonce: str | None = None
     """The nonce to use from now on."""
@@ -53,7 +53,10 @@ class AuthenticationInfo(NamedTuple):
 
 
 def infos_of(response: Response) -> Iterator[tuple[bool, AuthenticationInfo]]:
-    """Iterate over what a response says: whether a proxy says it, and what; what cannot be read is left out."""
+    """Iterate over what a response says (RFC 7615): whether a proxy says it, and what.
+
+    What cannot be read is left out.
+    """
     if not response.headers.has_any(_KEYS):
         return
     for proxy, name in HEADERS.items():

@@ -21,7 +21,7 @@ from dialog_sip.message import Request
 
 
 class Verdict(Enum):
-    """What became of a request's credentials."""
+    """What became of a request's credentials (RFC 7616 section 3.6)."""
 
     OK = "ok"
     MISSING = "missing"
@@ -51,7 +51,10 @@ class ReplayGuard:
 
 
 class DigestServer:
-    """Challenges of one realm. ``nonce_life`` is in seconds; ``key`` has to be shared by servers that share nonces."""
+    """Challenges of one realm (RFC 7616 section 3.3).
+
+    ``nonce_life`` is in seconds; ``key`` has to be shared by servers that share nonces.
+    """
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ _DURATION = re.compile(r"^\s*Duration\s*=\s*([0-9]{1,6})", re.IGNORECASE | re.MU
 
 
 class Digit(NamedTuple):
-    """One key."""
+    """One key; the digits are those of RFC 4733 section 3.2."""
 
     digit: str
     """``0``-``9``, ``*``, ``#``, ``A``-``D``, ``!`` for a hook flash."""
@@ -61,7 +61,10 @@ def digit_of(info: Request) -> Digit | None:
 
 
 def dtmf_headers(*, package: bool = False) -> list[tuple[str, HeaderValue]]:
-    """Return the headers of an INFO with :meth:`Digit.relay` in it; ``package`` where the peer's Recv-Info has it."""
+    """Return the headers of an INFO (RFC 6086 section 4.2) with :meth:`Digit.relay` in it.
+
+    ``package`` where the peer's Recv-Info has it.
+    """
     if not package:
         return []
     return [("Info-Package", PACKAGE), ("Content-Disposition", "Info-Package")]

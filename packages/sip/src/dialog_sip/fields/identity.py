@@ -31,7 +31,7 @@ class PrivacyLevel(StrEnum):
 
 
 class Caller(NamedTuple):
-    """What to show of a peer."""
+    """What to show of a peer (RFC 3325 section 8)."""
 
     display_name: str
     uri: str
@@ -52,7 +52,7 @@ def caller_of(message: Message, *, trusted: bool = True) -> Caller:
     """Return who a request comes from, or who a response says answers.
 
     P-Asserted-Identity comes before Remote-Party-ID and both before From, but only of a network that is trusted (RFC
-    3325 section 7). Privacy ``id``, ``user`` or ``header`` hides all of them. Raises as :attr:`Message.from_` does.
+    3325 section 8). Privacy ``id``, ``user`` or ``header`` hides all of them. Raises as :attr:`Message.from_` does.
     """
     party = next(_asserted(message), None) if trusted else None
     asked = privacy_of(message)

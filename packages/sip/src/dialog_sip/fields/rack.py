@@ -18,7 +18,7 @@ TAG = "100rel"
 
 
 class RAck(NamedTuple):
-    """What a PRACK acknowledges."""
+    """What a PRACK acknowledges (RFC 3262 section 7.2)."""
 
     rseq: int
     cseq: int
@@ -37,7 +37,7 @@ class RAck(NamedTuple):
 
 
 def rack_of(prack: Request) -> RAck:
-    """Return RAck of a PRACK. Raises :class:`RemoteProtocolError`."""
+    """Return RAck of a PRACK (RFC 3262 section 7.2). Raises :class:`RemoteProtocolError`."""
     value = prack.headers.get("RAck")
     if value is None:
         raise RemoteProtocolError("PRACK without RAck", reason="Missing RAck", request=prack)
@@ -45,7 +45,7 @@ def rack_of(prack: Request) -> RAck:
 
 
 def rseq_of(response: Response) -> int | None:
-    """Return RSeq of a provisional response that wants a PRACK; None for an ordinary one.
+    """Return RSeq (RFC 3262 section 7.1) of a provisional response that wants a PRACK; None for an ordinary one.
 
     Raises :class:`RemoteProtocolError` where it asks for one and gives no number.
     """

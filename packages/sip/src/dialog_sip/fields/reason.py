@@ -30,7 +30,7 @@ _CAUSE_OF_STATUS: Final = {
 
 
 class Reason(NamedTuple):
-    """One value of the header."""
+    """One value of the header (RFC 3326 section 2)."""
 
     protocol: str
     """``SIP``: the cause is a status code; ``Q.850``: one of the telephone network."""
@@ -71,7 +71,10 @@ PICKED_UP: Final = Reason(SIP, 200, "Call completed elsewhere")
 
 
 def reasons_of(message: Message) -> tuple[Reason, ...]:
-    """Return every Reason of a message; what cannot be read is left out, for nothing depends on it."""
+    """Return every Reason of a message (RFC 3326 section 2).
+
+    What cannot be read is left out, for nothing depends on it.
+    """
     found: list[Reason] = []
     try:
         values = message.headers.get_list("Reason")
@@ -86,7 +89,7 @@ def reasons_of(message: Message) -> tuple[Reason, ...]:
 
 
 def is_picked_up_elsewhere(message: Message) -> bool:
-    """Tell whether a CANCEL or BYE comes because another phone answered."""
+    """Tell whether a CANCEL or BYE comes because another phone answered (RFC 3326 section 3.1)."""
     return any(reason.protocol.upper() == SIP and reason.cause == 200 for reason in reasons_of(message))
 
 

@@ -23,7 +23,7 @@ _NOT_TAKEN: Final = frozenset({
 
 
 class ReferTarget(NamedTuple):
-    """What Refer-To asks for."""
+    """What Refer-To asks for (RFC 3515 section 2.1)."""
 
     uri: SipUri
     """Without method and embedded headers: fit to be a Request-URI."""
@@ -81,7 +81,7 @@ def wants_no_subscription(message: Message) -> bool:
 def refer_headers(
     target: ReferTarget | str, *, referred_by: NameAddr | None = None, subscribe: bool = True
 ) -> list[tuple[str, HeaderValue]]:
-    """Return the headers of a REFER; ``target`` as :class:`ReferTarget`, or a URI."""
+    """Return the headers of a REFER (RFC 3515 section 2.4.1); ``target`` as :class:`ReferTarget`, or a URI."""
     refer_to = f"<{target}>" if isinstance(target, str) else str(target)
     headers: list[tuple[str, HeaderValue]] = [("Refer-To", refer_to)]
     if referred_by is not None:

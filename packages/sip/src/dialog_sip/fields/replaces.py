@@ -12,7 +12,7 @@ from dialog_sip.message import Message
 
 
 class Replaceable(Protocol):
-    """What a SIP dialog has to show to be matched."""
+    """What a SIP dialog has to show to be matched (RFC 3891 section 3)."""
 
     @property
     def call_id(self) -> str:
@@ -51,7 +51,7 @@ class ReplaceVerdict(Enum):
 
 
 class Replaces(NamedTuple):
-    """The header's value. Tags are seen from the one who gets it: ``to_tag`` is its own."""
+    """The header's value (RFC 3891 section 6.1). Tags are seen from the one who gets it: ``to_tag`` is its own."""
 
     call_id: str
     to_tag: str
@@ -80,7 +80,7 @@ class Replaces(NamedTuple):
 
 
 def replaces_of(message: Message) -> Replaces | None:
-    """Return Replaces of an INVITE; None where there is none.
+    """Return Replaces of an INVITE (RFC 3891 section 3); None where there is none.
 
     Raises :class:`RemoteProtocolError`, to be answered with 400, where it is malformed or stands there twice.
     """

@@ -12,7 +12,7 @@ from dialog_sip.values import parse_seconds
 
 
 class Refresher(StrEnum):
-    """Who refreshes, seen from the transaction that agreed on it."""
+    """Who refreshes, seen from the transaction that agreed on it (RFC 4028 section 4)."""
 
     UAC = "uac"
     UAS = "uas"
@@ -22,7 +22,7 @@ _REFRESHERS = {refresher.value: refresher for refresher in Refresher}
 
 
 class SessionExpires(NamedTuple):
-    """The header's value."""
+    """The header's value (RFC 4028 section 4)."""
 
     interval: int
     """Seconds."""
@@ -43,12 +43,12 @@ class SessionExpires(NamedTuple):
 
 
 def session_expires_of(message: Message) -> SessionExpires | None:
-    """Return Session-Expires; None where it is missing. Raises :class:`RemoteProtocolError`."""
+    """Return Session-Expires (RFC 4028 section 4); None where it is missing. Raises :class:`RemoteProtocolError`."""
     value = message.headers.get("Session-Expires")
     return None if value is None else SessionExpires.parse(value)
 
 
 def min_se_of(message: Message) -> int | None:
-    """Return Min-SE in seconds; None where it is missing or malformed."""
+    """Return Min-SE (RFC 4028 section 5) in seconds; None where it is missing or malformed."""
     value = message.headers.get("Min-SE")
     return None if value is None else parse_seconds(value.partition(";")[0].strip())

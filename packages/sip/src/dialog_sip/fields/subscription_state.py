@@ -19,7 +19,7 @@ _STATUS_LINE = re.compile(rb"SIP/2\.0[ \t]+([1-6][0-9][0-9])[ \t]*([^\r\n]{0,256
 
 
 class Substate(StrEnum):
-    """How a subscription stands."""
+    """How a subscription stands (RFC 6665 section 4.1.3)."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -27,7 +27,7 @@ class Substate(StrEnum):
 
 
 class EventPackage(NamedTuple):
-    """The Event header: ``refer;id=93809824``."""
+    """The Event header (RFC 6665 section 8.2.1): ``refer;id=93809824``."""
 
     package: str
     id: str | None = None
@@ -46,7 +46,7 @@ class EventPackage(NamedTuple):
 
 
 class SubscriptionState(NamedTuple):
-    """The Subscription-State header."""
+    """The Subscription-State header (RFC 6665 section 8.2.3)."""
 
     state: Substate
     expires: int | None = None
@@ -77,7 +77,7 @@ class SubscriptionState(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far the referred call is."""
+    """How far the referred call is (RFC 3515 section 2.4.5)."""
 
     code: int
     phrase: str = ""
@@ -93,7 +93,7 @@ class Progress(NamedTuple):
 
 
 def progress_of(message: Message) -> Progress | None:
-    """Return what a NOTIFY of a REFER reports; None for a body that says nothing of it."""
+    """Return what a NOTIFY of a REFER reports (RFC 3515 section 2.4.5); None for a body that says nothing of it."""
     content = message.content_type
     found = _STATUS_LINE.match(message.body.lstrip())
     if found is None or content is None or content.essence != "message/sipfrag":

@@ -17,7 +17,7 @@ _TELLS_MORE = frozenset({"service-route", "path", "flow-timer", "require"})
 
 
 def event_of_failure(code: int) -> RegistrationEvent:
-    """Return what a final answer other than 2xx is, unless it tells how to do better."""
+    """Return what a final answer other than 2xx is, unless it tells how to do better (RFC 3261 section 10.2.8)."""
     may_pass = 300 <= code < 400 or 500 <= code < 600 or code in _MAY_PASS
     return RegistrationEvent.FAILED if may_pass else RegistrationEvent.REFUSED
 
@@ -42,7 +42,10 @@ def granted_expires(response: Response, contact: str, requested: int, dropped: C
 
 
 def plain_grant(response: Response, contact: str) -> int | None:
-    """Return the grant of a 2xx that says nothing but that our Contact is bound, as nearly all do; None for others."""
+    """Return the grant of a 2xx that says nothing but that our Contact is bound (RFC 3261 section 10.2.4).
+
+    Nearly all do; None for others.
+    """
     headers = response.headers
     if headers.has_any(_TELLS_MORE):
         return None
@@ -100,7 +103,7 @@ def retry_after(response: Response) -> int | None:
 
 
 def redirect(response: Response) -> str | None:
-    """Return the first SIP URI that a 3xx sends us to."""
+    """Return the first SIP URI that a 3xx sends us to (RFC 3261 section 8.1.3.4)."""
     try:
         found: Iterable[SipUri | None] = map(_uri, response.contacts)
     except RemoteProtocolError:
@@ -129,7 +132,7 @@ def is_outbound(response: Response) -> bool:
 
 
 def others(response: Response, ours: Collection[str], dropped: Collection[str] = ()) -> tuple[NameAddr, ...]:
-    """Return the bindings of other devices; ours is the one that :func:`granted_expires` found."""
+    """Return the bindings of other devices (section 10.2.4); ours is the one that :func:`granted_expires` found."""
     try:
         contacts = response.contacts
     except RemoteProtocolError:

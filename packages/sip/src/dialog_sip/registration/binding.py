@@ -11,7 +11,7 @@ NOBODY: tuple[NameAddr, ...] = ()
 
 
 class Binding(NamedTuple):
-    """What a PBX granted."""
+    """What a PBX granted (RFC 3261 section 10.2.4)."""
 
     granted: int
     """Seconds."""

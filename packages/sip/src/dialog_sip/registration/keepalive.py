@@ -25,7 +25,10 @@ _WAITS: Final = {True: (PONG_WITHIN,), False: (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 8.
 
 
 def keepalive_delay(*, reliable: bool, flow_timer: int | None, chance: float) -> float:
-    """Return how many seconds to wait before the next ping; ``chance`` is a random number from 0 to 1."""
+    """Return how many seconds to wait before the next ping (RFC 5626 section 4.4).
+
+    ``chance`` is a random number from 0 to 1.
+    """
     low, high = _CONNECTION if reliable else _DATAGRAM
     if flow_timer is not None and flow_timer > 0:
         low, high = _SHORTEST_PART * flow_timer, float(flow_timer)
@@ -33,7 +36,7 @@ def keepalive_delay(*, reliable: bool, flow_timer: int | None, chance: float) ->
 
 
 class KeepaliveState(StrEnum):
-    """Where a flow stands."""
+    """Where a flow stands (RFC 5626 section 4.4)."""
 
     QUIET = "quiet"
     PINGED = "pinged"
@@ -42,7 +45,7 @@ class KeepaliveState(StrEnum):
 
 
 class KeepaliveEvent(StrEnum):
-    """What moves it."""
+    """What moves it (RFC 5626 section 4.4)."""
 
     TIMER = "timer"
     HEARD = "heard"
@@ -70,7 +73,7 @@ TRANSITIONS: Final = {
 
 
 class Keepalive:
-    """The pings of one flow. ``chance`` is a random number from 0 to 1 for each next ping."""
+    """The pings of one flow (RFC 5626 section 4.4). ``chance`` is a random number from 0 to 1 for each next ping."""
 
     def __init__(self, now: float, chance: float, *, reliable: bool, flow_timer: int | None = None) -> None:
         self._reliable = reliable

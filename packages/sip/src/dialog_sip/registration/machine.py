@@ -20,7 +20,7 @@ from typing import Final
 
 
 class RegistrationState(StrEnum):
-    """Where a registration stands."""
+    """Where a registration stands (RFC 3261 section 10.2)."""
 
     IDLE = "idle"
     """Nothing is wanted and nothing is bound."""
@@ -40,7 +40,7 @@ class RegistrationState(StrEnum):
 
 
 class RegistrationEvent(StrEnum):
-    """What moves it."""
+    """What moves it (RFC 3261 section 10.2)."""
 
     START = "start"
     """It is wanted; or: now is a good moment to try again."""
@@ -64,7 +64,7 @@ class RegistrationEvent(StrEnum):
 
 
 class Action(Enum):
-    """What goes with a transition."""
+    """What goes with a transition (RFC 3261 section 10.2)."""
 
     SEND = auto()
     """Ask for a REGISTER to be sent, as soon as the limit allows."""

@@ -37,7 +37,10 @@ _NO_OUTBOUND = 439
 
 
 class Registration:
-    """The registration of one AOR. Times are seconds of any one clock; ``jitter`` is a random number from 0 to 1."""
+    """The registration of one AOR (RFC 3261 section 10).
+
+    Times are seconds of any one clock; ``jitter`` is a random number from 0 to 1.
+    """
 
     __slots__ = ( "_account", "_also", "_cseq", "_delay", "_drop", "_expires", "_failures", "_limit",
     "_minimum_until", "_outbound", "_pending", "_redirects", "_settings", "_state", "_target", "binding", "call_id",

@@ -22,7 +22,7 @@ REGISTER = "REGISTER"
 
 @dataclass(slots=True)
 class Register:
-    """A REGISTER without Via."""
+    """A REGISTER without Via (RFC 3261 section 10.2)."""
 
     uri: str
     cseq: int
@@ -64,7 +64,7 @@ def build_register(
     also: Iterable[str] = (),
     user_agent: str = "",
 ) -> Register:
-    """Build a REGISTER. Raises :class:`LocalProtocolError` where a value holds a line break.
+    """Build a REGISTER (section 10.2). Raises :class:`LocalProtocolError` where a value holds a line break.
 
     ``drop``: Contacts of ours whose bindings go with it; ``also``: others that are bound with it, no flow of their own;
     ``expires`` 0 removes ``contact`` and those as well.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Account(NamedTuple):
-    """Whom to register, and where."""
+    """Whom to register, and where (RFC 3261 section 10.2)."""
 
     aor: str
     """``sip:user@host``: To and From of every REGISTER (RFC 3261 section 10.2)."""
@@ -17,7 +17,7 @@ class Account(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RegistrationSettings:
-    """How to register; shared by all registrations of a process. Times are seconds."""
+    """How to register (RFC 3261 section 10.2); shared by all registrations of a process. Times are seconds."""
 
     expires: int = 1800
     """The Expires asked for."""

@@ -38,7 +38,10 @@ LIMIT_SPREAD = 4.0
 
 
 def refresh_delay(granted: float, interval: float, jitter: float) -> float:
-    """Return how long after a grant of so many seconds to refresh: before it ends, and within the interval."""
+    """Return how long after a grant of so many seconds to refresh (RFC 3261 section 10.2.4).
+
+    Before it ends, and within the interval.
+    """
     margin = min(max(granted * _MARGIN, min(_USUAL_MARGIN, granted * _SHORT_MARGIN)), _LONGEST_MARGIN)
     latest = min(granted - margin, interval)
     if latest < _USUAL_WAIT and latest < interval:
@@ -50,12 +53,17 @@ def refresh_delay(granted: float, interval: float, jitter: float) -> float:
 
 
 def spread_by(text: str, seconds: float) -> float:
-    """Return a time from 0 to ``seconds`` that is always the same for ``text``, and another for others."""
+    """Return a time from 0 to ``seconds`` that is always the same for ``text``, and another for others.
+
+    It serves RFC 3261 section 10.2.7.
+    """
     return zlib.crc32(text.encode()) / 2**32 * seconds
 
 
 def repair_period(users: int) -> float:
     """Return over how many seconds to spread the REGISTERs that bind so many users of one PBX anew.
+
+    No RFC names a rate; it serves RFC 5626 section 4.5.
 
     A hundred a second while they are few, 1,250 where they are many, and never all of many in one second.
     """
@@ -63,7 +71,10 @@ def repair_period(users: int) -> float:
 
 
 def backoff_delay(settings: RegistrationSettings, failures: int, jitter: float, *, slowly: bool) -> float:
-    """Return how long to wait after so many failures in a row: full jitter below a bound that doubles, then stays."""
+    """Return how long to wait after so many failures in a row (RFC 3261 section 10.2.7).
+
+    Full jitter below a bound that doubles, then stays.
+    """
     first, longest = (
         (settings.slow_backoff, settings.longest_slow_backoff)
         if slowly
@@ -75,6 +86,8 @@ def backoff_delay(settings: RegistrationSettings, failures: int, jitter: float, 
 
 def within_the_grant(delay: float, left: float) -> float:
     """Shorten a wait so that a binding with ``left`` seconds to go gets another chance before it ends.
+
+    It serves RFC 3261 section 10.2.4.
 
     What refuses a refresh may pass as well: credentials that were right a minute ago are seldom wrong now.
     """
@@ -88,6 +101,8 @@ def retry_after_delay(settings: RegistrationSettings, seconds: float, jitter: fl
 
 class SendLimit:
     """Never more than :data:`LIMIT` transactions in any :data:`LIMIT_PERIOD` seconds.
+
+    No RFC names a bound; it serves RFC 3261 section 10.2.7.
 
     ``before`` are those of the agent whose registration this one goes on with, the first one first.
     """
@@ -127,6 +142,8 @@ class SendLimit:
 
 def with_untold(told: tuple[float, ...], now: float) -> tuple[float, ...]:
     """Return what counts of an agent that is no more: what it told, and an attempt that it may not have told of.
+
+    No RFC names a bound; it serves RFC 3261 section 10.2.7.
 
     That was begun now at the latest, and by an agent that keeps to the limit as well.
     """

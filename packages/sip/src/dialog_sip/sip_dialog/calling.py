@@ -14,7 +14,7 @@ from dialog_sip.errors import LocalProtocolError
 
 
 class CallingState(StrEnum):
-    """Where the call stands."""
+    """Where the call stands (RFC 3261 section 13.2)."""
 
     CALLING = "calling"
     CANCELLING = "cancelling"
@@ -26,7 +26,7 @@ class CallingState(StrEnum):
 
 
 class CallingEvent(StrEnum):
-    """What moves it."""
+    """What moves it (RFC 3261 section 13.2)."""
 
     SUCCESS = "success"
     FAILURE = "failure"
@@ -54,7 +54,10 @@ TRANSITIONS: Final = {
 
 
 def after(state: CallingState, event: CallingEvent) -> CallingState:
-    """Return where the call stands after ``event``. Raises :class:`LocalProtocolError` where it cannot happen."""
+    """Return where the call stands after ``event`` (RFC 3261 section 13.2).
+
+    Raises :class:`LocalProtocolError` where it cannot happen.
+    """
     following = TRANSITIONS.get((state, event))
     if following is None:
         raise LocalProtocolError(f"{event} cannot happen while {state}")

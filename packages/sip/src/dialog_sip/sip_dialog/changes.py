@@ -20,7 +20,7 @@ from dialog_sip.sip_dialog.session_timer import TimerState
 
 
 class Change(NamedTuple):
-    """What is wanted."""
+    """What is wanted (RFC 3261 section 14.1, RFC 3311 section 5.1)."""
 
     method: str
     sdp: bytes = b""
@@ -28,7 +28,7 @@ class Change(NamedTuple):
 
 
 class Changes:
-    """The changes of one call."""
+    """The changes of one call (RFC 3261 section 14.1, RFC 3311 section 5.1)."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts

@@ -17,7 +17,7 @@ from dialog_sip.sip_dialog.offer_answer import sdp_of
 
 
 class EarlyMediaState(StrEnum):
-    """What is to be heard."""
+    """What is to be heard (RFC 3960 section 3.2)."""
 
     SILENT = "silent"
     RINGING = "ringing"
@@ -29,7 +29,7 @@ class EarlyMediaState(StrEnum):
 
 
 class EarlyMediaEvent(StrEnum):
-    """What moves it."""
+    """What moves it (RFC 3960 section 3.2, RFC 5009)."""
 
     RINGING = "ringing"
     """180, 181 or 182 without word of media."""
@@ -68,7 +68,7 @@ _ALERTING = range(180, 183)
 
 
 class EarlyMedia:
-    """What one INVITE of ours lets us hear."""
+    """What one INVITE of ours lets us hear (RFC 3960 sections 3.1 and 3.2)."""
 
     def __init__(self) -> None:
         self._state = EarlyMediaState.SILENT
@@ -101,7 +101,7 @@ class EarlyMedia:
 
 
 def event_of(response: Response) -> EarlyMediaEvent | None:
-    """Return what a response says of early media; None: nothing."""
+    """Return what a response says of early media (RFC 3960 section 3.2, RFC 5009); None: nothing."""
     if response.is_final:
         return EarlyMediaEvent.FINAL
     said = (response.headers.get("P-Early-Media") or "").lower()

@@ -25,7 +25,7 @@ MAX_RETRY_AFTER = 10
 
 
 class GuardState(StrEnum):
-    """What runs."""
+    """What runs (RFC 3261 section 14)."""
 
     FREE = "free"
     CALLING = "calling"
@@ -48,7 +48,7 @@ class GuardState(StrEnum):
 
 
 class GuardEvent(StrEnum):
-    """What moves it."""
+    """What moves it (RFC 3261 section 14)."""
 
     SEND = "send"
     FINISH = "finish"
@@ -123,12 +123,12 @@ def glare_delay(*, owner: bool, chance: float) -> float:
 
 
 def retry_after(chance: float) -> int:
-    """Return Retry-After for a 500, 0 to 10 seconds, from a random number from 0 to 1."""
+    """Return Retry-After for a 500, 0 to 10 seconds, from a random number from 0 to 1 (RFC 3261 section 14.2)."""
     return round(chance * MAX_RETRY_AFTER)
 
 
 class InviteGuard:
-    """The INVITEs of one SIP dialog. ``owner``: we made its Call-ID."""
+    """The INVITEs of one SIP dialog (RFC 3261 section 14). ``owner``: we made its Call-ID."""
 
     def __init__(self, *, owner: bool, state: GuardState = GuardState.FREE) -> None:
         self._owner = owner

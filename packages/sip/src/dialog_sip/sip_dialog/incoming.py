@@ -28,7 +28,7 @@ from dialog_sip.sip_dialog.sip_dialog import SipDialog
 
 
 class CalledState(StrEnum):
-    """Where the call stands."""
+    """Where the call stands (RFC 3261 section 13.3)."""
 
     RINGING = "ringing"
     """No final response yet."""
@@ -40,7 +40,7 @@ class CalledState(StrEnum):
 
 
 class CalledEvent(StrEnum):
-    """What moves it."""
+    """What moves it (RFC 3261 section 13.3)."""
 
     ACCEPT = "accept"
     SENT = "sent"
@@ -59,7 +59,10 @@ TRANSITIONS: Final = {
 
 
 class IncomingInvite:
-    """A call of a peer's. ``local_tag`` is to be unguessable; drive it as :class:`SipSession` is driven."""
+    """A call of a peer's (RFC 3261 section 13.3).
+
+    ``local_tag`` is to be unguessable; drive it as :class:`SipSession` is driven.
+    """
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ def initial_request(
     body: bytes = b"",
     content_type: MediaType | str | None = None,
 ) -> Request:
-    """Build a request. ``from_`` carries our tag, ``to`` none."""
+    """Build a request (RFC 3261 section 8.1.1). ``from_`` carries our tag, ``to`` none."""
     items: list[tuple[str, HeaderValue]] = [
         ("Max-Forwards", MAX_FORWARDS),
         ("From", from_),

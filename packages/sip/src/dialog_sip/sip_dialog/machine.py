@@ -14,7 +14,7 @@ from typing import Final
 
 
 class DialogState(StrEnum):
-    """Where a SIP dialog stands."""
+    """Where a SIP dialog stands (RFC 3261 section 12)."""
 
     EARLY = "early"
     CONFIRMED = "confirmed"
@@ -22,7 +22,7 @@ class DialogState(StrEnum):
 
 
 class DialogEvent(StrEnum):
-    """What moves it. Responses are those to an INVITE, sent or received."""
+    """What moves it (RFC 3261 section 12). Responses are those to an INVITE, sent or received."""
 
     PROVISIONAL = "provisional"
     SUCCESS = "success"
@@ -52,7 +52,7 @@ TRANSITIONS: Final = {
 
 
 def event_of(code: int) -> DialogEvent:
-    """Return what a response of this code to an INVITE is."""
+    """Return what a response of this code to an INVITE is (RFC 3261 section 12.1)."""
     if code < 200:
         return DialogEvent.PROVISIONAL
     return DialogEvent.SUCCESS if code < 300 else DialogEvent.FAILURE

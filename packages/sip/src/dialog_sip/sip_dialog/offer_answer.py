@@ -24,7 +24,7 @@ SDP = "application/sdp"
 
 
 class OfferState(StrEnum):
-    """Which offer is open."""
+    """Which offer is open (RFC 3264 section 4)."""
 
     STABLE = "stable"
     ASKED = "asked"
@@ -36,7 +36,7 @@ class OfferState(StrEnum):
 
 
 class OfferEvent(StrEnum):
-    """What moves it."""
+    """What moves it (RFC 3264 section 4)."""
 
     ASK = "ask"
     """We send an INVITE without SDP."""
@@ -49,7 +49,7 @@ class OfferEvent(StrEnum):
 
 
 class Meaning(Enum):
-    """What the SDP of a message that came is."""
+    """What the SDP of a message that came is (RFC 3261 section 13.2.1)."""
 
     NOTHING = auto()
     """No SDP, or one that says nothing new."""
@@ -83,7 +83,7 @@ REFUSALS: Final = {
 
 
 def sdp_of(message: Message) -> bytes | None:
-    """Return the SDP of a message; None where its body is none, or something else."""
+    """Return the SDP of a message (RFC 3261 section 7.4.1); None where its body is none, or something else."""
     if not message.body:
         return None
     content = message.content_type
@@ -91,7 +91,7 @@ def sdp_of(message: Message) -> bytes | None:
 
 
 class OfferAnswer:
-    """The offers of one SIP dialog."""
+    """The offers of one SIP dialog (RFC 3264 section 4)."""
 
     def __init__(self, state: OfferState = OfferState.STABLE) -> None:
         self._state = state

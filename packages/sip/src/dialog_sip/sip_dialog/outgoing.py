@@ -36,7 +36,10 @@ MAX_ATTEMPTS = 4
 
 
 class OutgoingInvite:
-    """A call of ours. ``chance`` gives random numbers from 0 to 1; drive it as :class:`SipSession` is driven."""
+    """A call of ours (RFC 3261 section 13.2).
+
+    ``chance`` gives random numbers from 0 to 1; drive it as :class:`SipSession` is driven.
+    """
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ SUPPORTED = ("100rel", "timer", "replaces", "norefersub")
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """How calls are to be; shared by all of them."""
+    """How calls are to be (RFC 3261 section 13); shared by all of them."""
 
     timer: SessionTimerSettings = field(default_factory=SessionTimerSettings)
     reliable: bool = True
@@ -56,7 +56,7 @@ class SessionSettings:
 
 @dataclass(slots=True)
 class Parts:
-    """The parts of one call. ``chance`` gives random numbers from 0 to 1."""
+    """The parts of one call (RFC 3261 section 13). ``chance`` gives random numbers from 0 to 1."""
 
     dialog: SipDialog
     settings: SessionSettings

@@ -16,7 +16,10 @@ from dialog_sip.sip_dialog.transfers import Transfers
 
 
 class PeerRequests:
-    """Takes the requests of one call. What needs a decision becomes an output; the rest is answered here."""
+    """Takes the requests of one call (RFC 3261 section 12.2.2).
+
+    What needs a decision becomes an output; the rest is answered here.
+    """
 
     def __init__(self, parts: Parts, transfers: Transfers) -> None:
         self._parts = parts
@@ -196,7 +199,10 @@ class PeerRequests:
 
 
 def accept_offer(parts: Parts, request: Request, sdp: bytes) -> None:
-    """Move the offers for a 2xx of ours with or without SDP. Raises :class:`LocalProtocolError` for a wrong one."""
+    """Move the offers for a 2xx of ours with or without SDP (RFC 3261 section 13.3.1.4, RFC 3311 section 5.2).
+
+    Raises :class:`LocalProtocolError` for a wrong one.
+    """
     if parts.offers.state is OfferState.RECEIVED:
         parts.offers.apply(OfferEvent.SEND_ANSWER)
     elif sdp and request.method == "INVITE":

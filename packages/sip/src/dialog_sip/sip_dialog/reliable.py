@@ -31,7 +31,7 @@ MAX_BRANCHES = 32
 
 
 class ReliableState(StrEnum):
-    """Where the callee's side stands."""
+    """Where the callee's side stands (RFC 3262 section 3)."""
 
     IDLE = "idle"
     WAITING = "waiting"
@@ -43,7 +43,7 @@ class ReliableState(StrEnum):
 
 
 class ReliableEvent(StrEnum):
-    """What moves it."""
+    """What moves it (RFC 3262 section 3)."""
 
     SEND = "send"
     PRACK = "prack"
@@ -53,7 +53,7 @@ class ReliableEvent(StrEnum):
 
 
 class Action(Enum):
-    """What goes with a transition."""
+    """What goes with a transition (RFC 3262 section 3)."""
 
     TRANSMIT = auto()
     ARM = auto()
@@ -84,7 +84,10 @@ TRANSITIONS: Final = {
 
 
 class ReliableResponses:
-    """The callee's side of one INVITE. ``first`` is the first RSeq, random in principle; times are seconds."""
+    """The callee's side of one INVITE (RFC 3262 section 3).
+
+    ``first`` is the first RSeq, random in principle; times are seconds.
+    """
 
     def __init__(self, invite: Request, *, first: int = 1, t1: float = T1) -> None:
         if not 1 <= first <= MAX_FIRST_RSEQ:
@@ -198,7 +201,7 @@ class ReliableResponses:
 
 
 class Received(NamedTuple):
-    """What a provisional response is to the caller."""
+    """What a provisional response is to the caller (RFC 3262 section 4)."""
 
     is_new: bool
     """False: it came before, or out of order, and means nothing now."""
@@ -207,7 +210,7 @@ class Received(NamedTuple):
 
 
 class ReliableReceiver:
-    """The caller's side of one INVITE, over all its early SIP dialogs."""
+    """The caller's side of one INVITE, over all its early SIP dialogs (RFC 3262 section 4)."""
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}

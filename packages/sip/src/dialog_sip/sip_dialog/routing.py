@@ -10,7 +10,7 @@ from dialog_sip.values import NameAddr
 
 
 def address(route_set: Sequence[str], target: str) -> tuple[str, tuple[str, ...]]:
-    """Return Request-URI and Route values.
+    """Return Request-URI and Route values (RFC 3261 section 12.2.1.1).
 
     A first hop without ``lr`` is a strict router: it gets its own URI as Request-URI, and the target goes to the end.
     """
@@ -25,7 +25,10 @@ def address(route_set: Sequence[str], target: str) -> tuple[str, tuple[str, ...]
 
 
 def target_of(message: Message) -> str | None:
-    """Return the URI of the Contact; None where there is none, or none that can be used."""
+    """Return the URI of the Contact; None where there is none, or none that can be used.
+
+    It is the remote target of RFC 3261 section 12.1.
+    """
     try:
         contacts = message.contacts
         return str(contacts[0].uri) if contacts else None
@@ -34,7 +37,7 @@ def target_of(message: Message) -> str | None:
 
 
 def route_set_of(message: Message) -> tuple[str, ...]:
-    """Return the Record-Routes in the order of the message. Raises :class:`RemoteProtocolError`."""
+    """Return the Record-Routes in the order of the message (section 12.1). Raises :class:`RemoteProtocolError`."""
     routes = message.record_routes
     for route in routes:
         route.uri  # noqa: B018 - a route that cannot be read is found here, not when the first BYE is due

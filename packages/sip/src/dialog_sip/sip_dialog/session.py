@@ -48,7 +48,7 @@ def make_parts(
     offers: OfferAnswer | None = None,
     session_timer: SessionTimer | None = None,
 ) -> Parts:
-    """Put the parts of a call together; ``chance`` None: the interpreter's own random numbers."""
+    """Put the parts of a call together (RFC 3261 section 13); ``chance`` None: the interpreter's own random numbers."""
     return Parts(
         dialog,
         settings,
@@ -62,7 +62,10 @@ def make_parts(
 
 
 class SipSession:
-    """One call. :class:`OutgoingInvite` and :class:`IncomingInvite` make them; or give ``parts`` of a confirmed one."""
+    """One call (RFC 3261 sections 12 to 15).
+
+    :class:`OutgoingInvite` and :class:`IncomingInvite` make them; or give ``parts`` of a confirmed one.
+    """
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts

@@ -28,7 +28,7 @@ _LAST_MARGIN = 32.0
 
 @dataclass(frozen=True, slots=True)
 class SessionTimerSettings:
-    """What we want. Times are seconds."""
+    """What we want (RFC 4028 sections 7 and 9). Times are seconds."""
 
     interval: int = 1800
     """The one that we ask for; 0: we ask for none, and go along with the peer's."""
@@ -41,7 +41,7 @@ class SessionTimerSettings:
 
 
 class TimerState(StrEnum):
-    """Where the timer stands."""
+    """Where the timer stands (RFC 4028 section 10)."""
 
     OFF = "off"
     REFRESHER = "refresher"
@@ -56,7 +56,7 @@ class TimerState(StrEnum):
 
 
 class TimerEvent(StrEnum):
-    """What moves it."""
+    """What moves it (RFC 4028 sections 7.2 and 10)."""
 
     OURS = "ours"
     """A 2xx agreed: we refresh."""
@@ -85,7 +85,7 @@ TRANSITIONS: Final = {
 
 
 class SessionTimer:
-    """The session timer of one SIP dialog."""
+    """The session timer of one SIP dialog (RFC 4028 sections 7 to 10)."""
 
     def __init__(self, settings: SessionTimerSettings) -> None:
         self._settings = settings

@@ -25,7 +25,10 @@ _OTHER_USAGES = frozenset({"NOTIFY", "SUBSCRIBE"})
 
 
 class SipDialog:
-    """A SIP dialog. With ``ignore_contact`` the remote target is always the remote URI, whatever Contact says."""
+    """A SIP dialog (RFC 3261 section 12).
+
+    With ``ignore_contact`` the remote target is always the remote URI, whatever Contact says.
+    """
 
     def __init__(
         self, record: DialogRecord, state: DialogState, *, ignore_contact: bool = False, is_ours: bool = False

@@ -36,7 +36,7 @@ LIFETIME = 180
 
 
 class SubscriberState(StrEnum):
-    """Where the one who sent REFER stands."""
+    """Where the one who sent REFER stands (RFC 3515 section 2.4.4, RFC 6665 section 4.1)."""
 
     ASKED = "asked"
     ACCEPTED = "accepted"
@@ -46,7 +46,7 @@ class SubscriberState(StrEnum):
 
 
 class SubscriberEvent(StrEnum):
-    """What moves it."""
+    """What moves it (RFC 6665 section 4.1)."""
 
     ACCEPT = "accept"
     ACCEPT_SILENTLY = "accept-silently"
@@ -83,7 +83,7 @@ SUBSCRIBER: Final = {
 
 
 class ReferSubscriber:
-    """The side that sent REFER. ``cseq``: the number of that REFER, which its NOTIFYs name."""
+    """The side that sent REFER (RFC 3515 section 2.4.4). ``cseq``: the number of that REFER, which its NOTIFYs name."""
 
     def __init__(self, cseq: int) -> None:
         self.cseq = cseq
@@ -147,7 +147,7 @@ class ReferSubscriber:
 
 
 class NotifierState(StrEnum):
-    """Where the one who got REFER stands."""
+    """Where the one who got REFER stands (RFC 3515 section 2.4.4, RFC 6665 section 4.2)."""
 
     IDLE = "idle"
     SENDING = "sending"
@@ -158,7 +158,7 @@ class NotifierState(StrEnum):
 
 
 class NotifierEvent(StrEnum):
-    """What moves it."""
+    """What moves it (RFC 6665 section 4.2)."""
 
     REPORT = "report"
     LAST_REPORT = "last-report"
@@ -187,14 +187,17 @@ NOTIFIER: Final = {
 
 
 class Report(NamedTuple):
-    """A NOTIFY to be sent, but for the SIP dialog's own headers."""
+    """A NOTIFY to be sent (RFC 3515 section 2.4.5), but for the SIP dialog's own headers."""
 
     headers: tuple[tuple[str, HeaderValue], ...]
     body: bytes
 
 
 class ReferNotifier:
-    """The side that accepted a REFER of number ``cseq`` at ``now``. Send what its methods return, one at a time."""
+    """The side that accepted a REFER of number ``cseq`` at ``now`` (RFC 3515 section 2.4.4).
+
+    Send what its methods return, one at a time.
+    """
 
     def __init__(self, cseq: int, now: float, lifetime: int = LIFETIME) -> None:
         self.cseq = cseq

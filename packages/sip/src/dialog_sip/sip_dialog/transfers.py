@@ -28,7 +28,7 @@ MAX_SUBSCRIPTIONS = 8
 
 
 class Transfers:
-    """The REFERs of one call."""
+    """The REFERs of one call (RFC 3515 section 2.4)."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts

@@ -15,7 +15,7 @@ _COPIED: Final = (b"\r\nFrom: ", b"\r\nCall-ID: ", b"\r\nCSeq: ")
 
 
 def check_echo(response: Response, data: bytes, request: bytes) -> None:
-    """Check a response, ``data`` as it came, against the ``request`` that we wrote.
+    """Check a response, ``data`` as it came, against the ``request`` that we wrote (RFC 3261 section 8.2.6.2).
 
     Raises :class:`RemoteProtocolError` where the one is no answer to the other.
     """

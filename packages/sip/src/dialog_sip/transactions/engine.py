@@ -23,14 +23,14 @@ from dialog_sip.transactions.transaction import Transaction, TransactionStore, c
 
 
 class Delivery(Protocol):
-    """Gives a message of a transaction to the TU."""
+    """Gives a message of a transaction to the TU (RFC 3261 section 17)."""
 
     def __call__(self, transaction: Transaction, message: Message, now: float) -> None:
         """Deliver."""
 
 
 class Engine:
-    """The interpreter of ``tables``."""
+    """The interpreter of ``tables`` (RFC 3261 section 17)."""
 
     def __init__(self, timers: Timers, store: TransactionStore, deliver: Delivery) -> None:
         self.timers = timers

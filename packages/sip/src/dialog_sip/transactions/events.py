@@ -31,14 +31,14 @@ class FlowLike(Protocol):
 
 
 class Transmit(NamedTuple):
-    """Send ``data`` on ``flow``."""
+    """Send ``data`` on ``flow`` (RFC 3261 sections 18.1.1 and 18.2.2)."""
 
     flow: FlowLike
     data: bytes
 
 
 class RequestReceived(NamedTuple):
-    """A request other than ACK and CANCEL came in, for the first time. Answer it with ``respond``."""
+    """A request other than ACK and CANCEL came in, for the first time (section 17.2). Answer it with ``respond``."""
 
     transaction: str
     request: Request
@@ -46,7 +46,10 @@ class RequestReceived(NamedTuple):
 
 
 class ResponseReceived(NamedTuple):
-    """A response to a request of ours. An INVITE may have several 2xx, one a To tag (forking)."""
+    """A response to a request of ours (RFC 3261 section 8.1.3).
+
+    An INVITE may have several 2xx, one a To tag (forking, section 13.2.2.4).
+    """
 
     transaction: str
     response: Response
@@ -54,7 +57,10 @@ class ResponseReceived(NamedTuple):
 
 
 class StraySuccess(NamedTuple):
-    """A 2xx to an INVITE that is not known here, as after another process sent it: it wants its ACK (13.2.2.4)."""
+    """A 2xx to an INVITE that is not known here, as after another process sent it (RFC 3261 section 13.2.2.4).
+
+    It wants its ACK.
+    """
 
     response: Response
     flow: FlowLike
@@ -62,7 +68,10 @@ class StraySuccess(NamedTuple):
 
 
 class AckReceived(NamedTuple):
-    """The ACK for a 2xx of ours. No transaction: it is not known here, as after another process sent the 2xx."""
+    """The ACK for a 2xx of ours, which is no transaction (RFC 3261 section 17).
+
+    It is not known here, as after another process sent the 2xx.
+    """
 
     transaction: str | None
     request: Request
@@ -78,7 +87,10 @@ class AckTimeout(NamedTuple):
 
 
 class CancelReceived(NamedTuple):
-    """The peer cancels the INVITE of this transaction; the CANCEL itself is answered. Answer the INVITE with 487."""
+    """The peer cancels the INVITE of this transaction (RFC 3261 section 9.2).
+
+    The CANCEL itself is answered. Answer the INVITE with 487.
+    """
 
     transaction: str
     request: Request
@@ -102,7 +114,10 @@ class TransportFailed(NamedTuple):
 
 
 class ServerTimeout(NamedTuple):
-    """A request was answered in the TU's place, because it took too long or there were too many."""
+    """A request was answered in the TU's place, because it took too long or there were too many.
+
+    It serves RFC 3261 section 17.2.
+    """
 
     transaction: str
     request: Request
@@ -110,7 +125,7 @@ class ServerTimeout(NamedTuple):
 
 
 class Terminated(NamedTuple):
-    """The transaction is over and its name means nothing any more."""
+    """The transaction is over and its name means nothing any more (RFC 3261 section 17)."""
 
     transaction: str
 

@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 class Pending(Generic[F, T]):
-    """A request on its way."""
+    """A request on its way (RFC 3261 section 17.1.2)."""
 
     __slots__ = ("data", "due", "ends_at", "flow", "interval", "key", "over", "owner")
 
@@ -56,7 +56,7 @@ class Pending(Generic[F, T]):
 
 
 class ExpressTransactions(Generic[F, T]):
-    """All that are under way. Times are seconds of the caller's clock."""
+    """All that are under way (RFC 3261 section 17.1.2). Times are seconds of the caller's clock."""
 
     __slots__ = ("_branches", "_heap", "_pending", "_prefix", "_serial", "_timers")
 

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Failure(Enum):
-    """Why a request got no final response."""
+    """Why a request got no final response (RFC 3261 section 8.1.3.1)."""
 
     TIMEOUT = "timeout"
     """The peer is silent: as good as 408 (RFC 3261 section 8.1.3.1)."""

@@ -51,12 +51,15 @@ _MERGED = RemoteProtocolError(
 
 
 def random_token() -> str:
-    """Return 80 random bits: enough that names never meet, in one process or in all of them."""
+    """Return 80 random bits: enough that names never meet, in one process or in all of them.
+
+    That is what RFC 3261 section 8.1.1.7 asks of a branch.
+    """
     return secrets.token_hex(10)
 
 
 class TransactionLayer:
-    """The transactions of one endpoint. ``new_token`` makes branches and names; tests give their own.
+    """The transactions of one endpoint (section 17). ``new_token`` makes branches and names; tests give their own.
 
     With ``capabilities``, requests for what they do not name are refused here; without, only malformed ones are.
     """

@@ -29,7 +29,10 @@ def server_key(request: Request, method: str) -> Key:
 
 
 def ack_key(message: Message, side: str) -> Key:
-    """Return what the ACK for a 2xx and its INVITE have in common; ``side`` keeps ours and the peers' apart."""
+    """Return what the ACK for a 2xx and its INVITE have in common (RFC 3261 section 13.2.2.4).
+
+    ``side`` keeps ours and the peers' apart.
+    """
     return side, message.call_id, str(message.cseq.number), message.from_.tag or ""
 
 
@@ -55,7 +58,10 @@ def note_source(request: Request, flow: FlowLike) -> None:
 
 
 def response_flow(via: Via, flow: FlowLike) -> FlowLike:
-    """Return where responses go: back where the request came from, or over UDP to the port of sent-by (18.2.2)."""
+    """Return where responses go (RFC 3261 section 18.2.2).
+
+    Back where the request came from, or over UDP to the port of sent-by.
+    """
     port = via.port or DEFAULT_PORT
     if flow.reliable or "rport" in via.params or port == flow.remote[1]:
         return flow
@@ -63,7 +69,7 @@ def response_flow(via: Via, flow: FlowLike) -> FlowLike:
 
 
 def with_own_via(request: Request, flow: FlowLike, branch: str) -> Request:
-    """Return a copy of a request of ours with the one Via that it has."""
+    """Return a copy of a request of ours with the one Via that it has (RFC 3261 section 8.1.1.7)."""
     copy = request.copy()
     copy.headers.remove("Via")
     copy.headers.prepend("Via", own_via(flow, branch))
@@ -71,7 +77,7 @@ def with_own_via(request: Request, flow: FlowLike, branch: str) -> Request:
 
 
 def own_via(flow: FlowLike, branch: str) -> Via:
-    """Return the Via of a request of ours."""
+    """Return the Via of a request of ours (RFC 3261 section 8.1.1.7, RFC 3581 section 3)."""
     host, port = flow.local
     return Via(flow.transport.upper(), f"[{host}]" if ":" in host else host, port, {"branch": branch, "rport": None})
 

@@ -54,7 +54,7 @@ class State(Enum):
 
 
 class Input(Enum):
-    """What drives a machine. Wire inputs mean the peer's message, TU inputs ours."""
+    """What drives a machine (RFC 3261 section 17). Wire inputs mean the peer's message, TU inputs ours."""
 
     __hash__ = object.__hash__
 
@@ -79,7 +79,7 @@ class Input(Enum):
 
 
 class Action(Enum):
-    """What the transaction does, in order."""
+    """What the transaction does, in order (RFC 3261 section 17)."""
 
     __hash__ = object.__hash__
 
@@ -134,7 +134,7 @@ Cell = tuple[State, tuple[Action, ...]]
 
 
 class Machine(NamedTuple):
-    """One of the four machines."""
+    """One of the four machines (RFC 3261 sections 17.1.1, 17.1.2, 17.2.1 and 17.2.2)."""
 
     start: Cell
     cells: dict[tuple[State, Input], Cell]

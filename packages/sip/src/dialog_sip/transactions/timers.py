@@ -70,7 +70,7 @@ _ABSORBING = frozenset({Action.ARM_D, Action.ARM_I, Action.ARM_J, Action.ARM_K})
 
 
 class TimerQueue:
-    """The timers of all transactions, as a heap with about one entry a transaction.
+    """The timers of all transactions (RFC 3261 table 4), as a heap with about one entry a transaction.
 
     An entry stands for the moment at which a transaction has to be looked at, no later than its next timer. One whose
     transaction is gone, or has an earlier entry, is dropped when it comes up.

@@ -16,11 +16,14 @@ _HARMLESS = frozenset({"OPTIONS", "REGISTER"})
 
 
 class TooManyTransactionsError(SipError):
-    """The bound on transactions is reached and a new request of ours would exceed it: try later."""
+    """The bound on transactions is reached and a new request of ours would exceed it: try later.
+
+    No RFC names a bound; it serves RFC 3261 section 17.
+    """
 
 
 class Transaction:
-    """State of one transaction. What happens to it is decided in ``tables`` and done in ``engine``."""
+    """State of one transaction (section 17). What happens to it is decided in ``tables`` and done in ``engine``."""
 
     __slots__ = (
         "ack_key",
@@ -99,7 +102,10 @@ class Transaction:
 
 
 class TransactionStore:
-    """All transactions of a layer, found by name, by what a message shows, or by what an ACK shows."""
+    """All transactions of a layer, found by name, by what a message shows, or by what an ACK shows.
+
+    What a message shows is said in RFC 3261 sections 17.1.3 and 17.2.3.
+    """
 
     __slots__ = ("accepted", "by_id", "clients", "merging", "servers")
 
@@ -145,10 +151,10 @@ class TransactionStore:
 
 
 def server_machine(method: str) -> Machine:
-    """Return the machine for a peer's request."""
+    """Return the machine for a peer's request (RFC 3261 sections 17.2.1 and 17.2.2)."""
     return INVITE_SERVER if method == "INVITE" else SERVER
 
 
 def client_machine(method: str) -> Machine:
-    """Return the machine for a request of ours."""
+    """Return the machine for a request of ours (RFC 3261 sections 17.1.1 and 17.1.2)."""
     return INVITE_CLIENT if method == "INVITE" else CLIENT

@@ -37,7 +37,7 @@ def web_hosts(certificate: Certificate) -> tuple[str, ...]:
 
 
 def stands_for_domain(certificate: Certificate, domain: str) -> bool:
-    """Tell whether a certificate stands for a SIP domain, or for that address (RFC 5922 section 7.2)."""
+    """Tell whether a certificate stands for a SIP domain, or for an address given as one (RFC 5922 section 7.2)."""
     if (address := numeric_host(domain)) is not None:
         return address in _addresses(certificate)
     return _normal(domain) in sip_domains(certificate)

@@ -33,7 +33,7 @@ PONG_WITHIN: Final = 10.0
 
 
 class Connection(Flow, asyncio.Protocol, abc.ABC):
-    """One connection. Its addresses are known from :meth:`connection_made` on.
+    """One connection (RFC 3261 section 18). Its addresses are known from :meth:`connection_made` on.
 
     ``admit`` may refuse it at once; ``on_ready`` hears when SIP may travel on it.
     """

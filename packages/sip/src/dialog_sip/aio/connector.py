@@ -10,7 +10,7 @@ from dialog_sip.aio.tls import TlsOptions
 
 
 class Connector:
-    """The flows and listeners of one endpoint."""
+    """The flows and listeners of one endpoint (RFC 3261 section 18.1.1)."""
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver

@@ -23,7 +23,7 @@ _WILDCARDS: Final = {False: "0.0.0.0", True: "::"}  # noqa: S104  what PBXs are 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A SIP domain, and how it is reached."""
+    """A SIP domain, and how it is reached (RFC 3263 section 4)."""
 
     domain: str
     """Name or address; also for whom a certificate has to stand."""
@@ -45,7 +45,10 @@ class Destination:
 
 
 class Dialer:
-    """Opens flows over an endpoint. ``now`` is the clock of ``failover``, the loop's by default."""
+    """Opens flows over an endpoint (RFC 3263 section 4.3).
+
+    ``now`` is the clock of ``failover``, the loop's by default.
+    """
 
     def __init__(
         self,
@@ -134,7 +137,7 @@ class Dialer:
 
 
 def hop_of(flow: Flow) -> Hop:
-    """Return the address of a flow."""
+    """Return the address of a flow, such as RFC 3263 section 4 finds."""
     return Hop(flow.transport, *flow.remote)
 
 

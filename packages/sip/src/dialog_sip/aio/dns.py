@@ -37,7 +37,7 @@ _FAMILIES: Final = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}
 
 
 class SystemDns:
-    """What this machine knows of names: hosts file, DNS, the system's resolver."""
+    """What this machine knows of names: hosts file, DNS, the system's resolver (for RFC 3263 section 4)."""
 
     def __init__(self, resolver: dns.asyncresolver.Resolver | None = None, *, hosts: Path = HOSTS) -> None:
         self._hosts = hosts
@@ -72,7 +72,7 @@ class SystemDns:
 
 
 class ServerDns:
-    """The name servers of a dnspython resolver."""
+    """The name servers of a dnspython resolver (for RFC 3263 section 4)."""
 
     def __init__(self, resolver: dns.asyncresolver.Resolver) -> None:
         self._resolver = resolver
@@ -97,7 +97,7 @@ class ServerDns:
 
 
 def read_hosts(text: str) -> dict[str, tuple[str, ...]]:
-    """Return name -> addresses of a hosts file, names in lower case."""
+    """Return name -> addresses of a hosts file, names in lower case; they serve RFC 3263 section 4.2."""
     names: dict[str, tuple[str, ...]] = {}
     for line in text.splitlines():
         address, *aliases = line.partition("#")[0].split() or [""]

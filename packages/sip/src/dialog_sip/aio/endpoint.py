@@ -57,7 +57,10 @@ _FIRST_LETTER = b"A"
 
 
 class Lane(Protocol):
-    """Transactions that an endpoint leaves to somebody else (see :mod:`dialog_sip.aio.express`)."""
+    """Transactions that an endpoint leaves to somebody else (RFC 3261 section 17).
+
+    See :mod:`dialog_sip.aio.express`.
+    """
 
     def take(self, data: bytes) -> bool:
         """Take a message; False: it is none of the lane's."""
@@ -70,7 +73,9 @@ class Lane(Protocol):
 
 
 class Endpoint:
-    """SIP over any number of flows. Make it in a running loop and end it with :meth:`close`.
+    """SIP over any number of flows (RFC 3261 sections 17 and 18).
+
+    Make it in a running loop and end it with :meth:`close`.
 
     ``limit`` bounds the transactions and ``limits`` a message; requests for what ``capabilities`` does not name are
     refused before the application hears of them; ``keepalive`` is the seconds between pings on the flows that we

@@ -21,7 +21,7 @@ BACKLOG = 64
 
 
 class RequestFailedError(SipError):
-    """A request got no final response."""
+    """A request got no final response (RFC 3261 section 8.1.3.1)."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"no final response: {failure.value}")
@@ -29,7 +29,7 @@ class RequestFailedError(SipError):
 
 
 class Actions(Protocol):
-    """What an exchange asks of its endpoint."""
+    """What an exchange asks of its endpoint (RFC 3261 section 17)."""
 
     def cancel(self, client: ClientRequest) -> bool:
         """Cancel an INVITE."""
@@ -39,7 +39,10 @@ class Actions(Protocol):
 
 
 class ClientRequest:
-    """A request of ours on its way. Read its responses with callbacks, with :meth:`final` or with :meth:`responses`."""
+    """A request of ours on its way (RFC 3261 section 17.1).
+
+    Read its responses with callbacks, with :meth:`final` or with :meth:`responses`.
+    """
 
     __slots__ = (
         "_actions",
@@ -132,7 +135,7 @@ class ClientRequest:
 
 
 class ServerRequest:
-    """A request of a peer's. Set the callbacks before the handler that was given it returns."""
+    """A request of a peer's (RFC 3261 section 17.2). Set the callbacks before the handler that was given it returns."""
 
     __slots__ = ("_actions", "final", "flow", "id", "on_ack", "on_ack_timeout", "on_cancel", "on_end", "request")
 

@@ -38,7 +38,7 @@ SLEPT = 1.0
 
 
 class Sender(Protocol):
-    """Whoever sent a REGISTER. Of the first two one is called, once, from the event loop."""
+    """Whoever sent a REGISTER (RFC 3261 section 10.2). Of the first two one is called, once, from the event loop."""
 
     def received(self, response: Response) -> object:
         """Take the final response."""
@@ -55,7 +55,7 @@ _Sent = Pending[Flow, tuple[Sender, int]]
 
 
 class ExpressRequest:
-    """A REGISTER on its way."""
+    """A REGISTER on its way (RFC 3261 section 10.2)."""
 
     __slots__ = ("_lane", "_pending")
 
@@ -73,7 +73,7 @@ class ExpressRequest:
 
 
 class ExpressLane:
-    """Sends REGISTERs on flows of ``endpoint``; made once for it, and ended with it.
+    """Sends REGISTERs (RFC 3261 section 10.2) on flows of ``endpoint``; made once for it, and ended with it.
 
     ``on_unheard`` is called with a flow on which nothing at all came from when a REGISTER went out to when it failed
     or was hushed.

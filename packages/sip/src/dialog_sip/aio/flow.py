@@ -19,11 +19,11 @@ RELIABLE: Final = frozenset({"tcp", "tls", "ws", "wss"})
 
 
 class FlowError(SipError):
-    """A flow could not be opened, or is broken or closed."""
+    """A flow could not be opened, or is broken or closed (RFC 3261 section 18.4)."""
 
 
 class Receiver(Protocol):
-    """Who gets what comes in on flows. Called in the event loop."""
+    """Who gets what comes in on flows (RFC 3261 section 18). Called in the event loop."""
 
     def message_received(self, flow: Flow, data: bytes) -> None:
         """Take one datagram, or one framed message."""
@@ -39,7 +39,10 @@ class Receiver(Protocol):
 
 
 class Flow(abc.ABC):
-    """A way to one peer address. Everything that belongs together goes over one flow, so NATs let it through."""
+    """A way to one peer address (RFC 5626 section 2).
+
+    Everything that belongs together goes over one flow, so NATs let it through.
+    """
 
     def __init__(self, transport: str, local: Address, remote: Address, receiver: Receiver) -> None:
         self.id = f"{transport}-{secrets.token_hex(6)}"
@@ -113,7 +116,7 @@ class Flow(abc.ABC):
 
 
 class Listener(abc.ABC):
-    """A bound socket at which peers open flows."""
+    """A bound socket at which peers open flows (RFC 3261 section 18.2.1)."""
 
     address: Address
     """What it is bound to, the port resolved."""
@@ -124,5 +127,5 @@ class Listener(abc.ABC):
 
 
 def plain_address(sockaddr: tuple[str, int] | tuple[str, int, int, int]) -> Address:
-    """Return address and port of what the socket API gives."""
+    """Return address and port of what the socket API gives, without the zone of RFC 4007 section 11."""
     return sockaddr[0].partition("%")[0], sockaddr[1]

@@ -31,12 +31,12 @@ _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 class HandshakeError(FlowError):
-    """A websocket could not be opened, although there is a connection."""
+    """A websocket could not be opened, although there is a connection (RFC 6455 section 4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """The request line and Host of the handshake."""
+    """The request line and Host of the handshake (RFC 6455 section 4.1)."""
 
     method: str = "GET"
     """Verb; RFC 6455 knows GET alone, some servers want another."""
@@ -52,7 +52,7 @@ class Handshake:
 
 
 def check_handshake(handshake: Handshake) -> None:
-    """Raise :class:`HandshakeError` for what would not be HTTP, or would be more than one request."""
+    """Raise :class:`HandshakeError` for what would not be HTTP, or more than one request (RFC 6455 section 4.1)."""
     if not is_token(handshake.method):
         raise HandshakeError(f"method {handshake.method[:32]!r} is no HTTP verb")
     if not _LOCATION.fullmatch(handshake.location):
@@ -62,7 +62,10 @@ def check_handshake(handshake: Handshake) -> None:
 
 
 def request_of(protocol: ClientProtocol, handshake: Handshake) -> Request:
-    """Return the handshake request: the library's, with the verb, the path and the Host that are wanted."""
+    """Return the handshake request (RFC 7118 section 4.1).
+
+    It is the library's, with the verb, the path and the Host that are wanted.
+    """
     request = protocol.connect()
     headers = Headers(request.headers.raw_items())
     if handshake.host:
@@ -74,17 +77,17 @@ def request_of(protocol: ClientProtocol, handshake: Handshake) -> Request:
 
 
 def answer_to(protocol: ServerProtocol, request: Request) -> Response:
-    """Return the answer of a server that takes every verb."""
+    """Return the answer of a server that takes every verb (RFC 6455 section 4.2.2)."""
     return protocol.accept(replace(request, method="GET"))
 
 
 def handshake_of(request: Request) -> Handshake:
-    """Return what a client asked for."""
+    """Return what a client asked for (RFC 6455 section 4.2.1)."""
     return Handshake(request.method, ", ".join(request.headers.get_all("Host")), request.path)
 
 
 def handshake_error(error: Exception, handshake: Handshake) -> HandshakeError:
-    """Say in words why a handshake failed."""
+    """Say in words why a handshake failed (RFC 6455 section 4.1)."""
     asked = f"{handshake.method} {handshake.location}"
     match error:
         case InvalidStatus():

@@ -91,7 +91,10 @@ class _Kept:
 
 
 class Keepalives:
-    """The keepalives of one endpoint. ``flows`` gives those to ping plainly; ``failed`` hears where that failed."""
+    """The keepalives of one endpoint (RFC 5626 section 4.4).
+
+    ``flows`` gives those to ping plainly; ``failed`` hears where that failed.
+    """
 
     def __init__(
         self, flows: Callable[[], list[Flow]], failed: Callable[[Flow], object], seconds: float | None

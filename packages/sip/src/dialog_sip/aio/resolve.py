@@ -1,5 +1,6 @@
-"""Finds the addresses of a SIP domain: asks DNS what ``dialog_sip.locating`` wants to know, and remembers it.
+"""Finds the addresses of a SIP domain (RFC 3263 section 4).
 
+Asks DNS what ``dialog_sip.locating`` wants to know, and remembers it.
 DNS stands behind :class:`Dns`, so that tests have their own. Where DNS cannot be asked now, what it said before serves
 on; where it answers neither NAPTR nor SRV, as small resolvers do, the next step of RFC 3263 is taken.
 """
@@ -19,22 +20,25 @@ from dialog_sip.locating import Answers, Hop, Question, Record, Steps, locate
 
 
 class DnsError(SipError):
-    """DNS cannot be asked now, or fails; it did not say that there is no such name."""
+    """DNS cannot be asked now, or fails; it did not say that there is no such name (RFC 1035 section 4.1.1)."""
 
 
 class LocateError(FlowError):
-    """A domain has no address, or none can be found now."""
+    """A domain has no address, or none can be found now (RFC 3263 section 4)."""
 
 
 class Dns(Protocol):
-    """Answers questions."""
+    """Answers questions for NAPTR, SRV and addresses (RFC 3263 sections 4.1 and 4.2)."""
 
     async def ask(self, question: Question) -> Answer:
         """Return the answer, empty where there is no such name. Within a deadline; raises :class:`DnsError`."""
 
 
 class Resolver:
-    """Locates domains; one for a process, for its memory. ``now`` is a clock of seconds, the loop's by default."""
+    """Locates domains; one for a process, for its memory (RFC 3263 section 4).
+
+    ``now`` is a clock of seconds, the loop's by default.
+    """
 
     def __init__(
         self,

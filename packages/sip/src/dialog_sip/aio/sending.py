@@ -35,14 +35,17 @@ _UNAVAILABLE: Final = 503
 
 
 class Answer(NamedTuple):
-    """A final response, and the flow on which it came: that of the ACK, and of what follows in the SIP dialog."""
+    """A final response, and the flow on which it came (RFC 3261 section 8.1.3).
+
+    The flow is that of the ACK, and of what follows in the SIP dialog.
+    """
 
     response: Response
     flow: Flow
 
 
 class Sender:
-    """Sends requests over an endpoint.
+    """Sends requests over an endpoint (RFC 3263 section 4.3).
 
     ``large_over_tcp``: large requests leave UDP; false for peers that take UDP alone. ``path_mtu``: bytes, where known.
     """

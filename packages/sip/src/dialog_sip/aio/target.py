@@ -21,7 +21,10 @@ _WEBSOCKETS: Final = frozenset({"ws", "wss"})
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a flow leads. Equal targets share one flow: the same address is another to other identities."""
+    """Where a flow leads (RFC 3261 section 18.1.1).
+
+    Equal targets share one flow: the same address is another to other identities.
+    """
 
     transport: str
     remote: Address
@@ -44,7 +47,10 @@ def target_of(
     handshake: Handshake | None,
     name: str = "",
 ) -> Target:
-    """Return a target, with what its transport does not need left out, so that equal ones are equal."""
+    """Return a target (RFC 3261 section 18.1.1).
+
+    What its transport does not need is left out, so that equal ones are equal.
+    """
     used = handshake if handshake is not None and transport in _WEBSOCKETS else Handshake()
     if transport not in _SECURE:
         return Target(transport, remote, local, handshake=used, name=name)
@@ -52,12 +58,12 @@ def target_of(
 
 
 async def open_flow(target: Target, receiver: Receiver) -> Flow:
-    """Open a flow. Raises :class:`FlowError`."""
+    """Open a flow (RFC 3261 section 18.1.1). Raises :class:`FlowError`."""
     return await _known(_OPEN, target.transport)(target, receiver)
 
 
 async def listen(transport: str, local: Address, receiver: Receiver, tls: TlsOptions | None) -> Listener:
-    """Bind a socket for peers. Raises :class:`FlowError`."""
+    """Bind a socket for peers (RFC 3261 section 18.2.1). Raises :class:`FlowError`."""
     return await _known(_LISTEN, transport)(local, receiver, tls or TlsOptions())
 
 

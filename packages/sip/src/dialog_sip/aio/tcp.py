@@ -28,7 +28,7 @@ C = TypeVar("C", bound=Connection)
 
 
 class TcpFlow(Connection):
-    """One connection over TCP or TLS."""
+    """One connection over TCP or TLS (RFC 3261 section 18.3)."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class TcpFlow(Connection):
 
 
 class StreamListener(Listener):
-    """A listening socket and the connections that came of it."""
+    """A listening socket and the connections that came of it (RFC 3261 section 18.2.1)."""
 
     def __init__(self, receiver: Receiver, transport: str) -> None:
         self._receiver = receiver
@@ -118,14 +118,14 @@ class StreamListener(Listener):
 
 
 async def open_tcp(remote: Address, receiver: Receiver, local: Address | None = None) -> Flow:
-    """Connect to a peer. Raises :class:`FlowError`."""
+    """Connect to a peer (RFC 3261 section 18.1.1). Raises :class:`FlowError`."""
     return await open_stream(lambda: TcpFlow(receiver), remote, local)
 
 
 async def open_tls(
     remote: Address, receiver: Receiver, local: Address | None = None, *, options: TlsOptions, domain: str
 ) -> Flow:
-    """Connect to a peer of a SIP domain over TLS.
+    """Connect to a peer of a SIP domain over TLS (RFC 3261 section 26.2.1, RFC 5922 section 7.3).
 
     Raises :class:`TlsError` where its certificate is not trusted or not the domain's, else :class:`FlowError`.
     """
@@ -142,7 +142,7 @@ async def open_stream(
     context: ssl.SSLContext | None = None,
     server_name: str | None = None,
 ) -> C:
-    """Connect; with a context over TLS. Raises :class:`FlowError`."""
+    """Connect; with a context over TLS (RFC 3261 sections 18.1.1 and 26.2.1). Raises :class:`FlowError`."""
     loop = asyncio.get_running_loop()
     name, peer = "TCP" if context is None else "TLS", f"{remote[0]}:{remote[1]}"
     try:
@@ -159,7 +159,10 @@ async def open_stream(
 
 
 def verify_peer(flow: Connection, verify: Callable[[ssl.SSLObject], None]) -> None:
-    """Have the certificate of a new connection looked at, and cut the connection where it is not good."""
+    """Have the certificate of a new connection looked at (RFC 5922 section 7.3).
+
+    Cut the connection where it is not good.
+    """
     try:
         verify(flow.tls_connection)
     except FlowError as error:
@@ -168,14 +171,14 @@ def verify_peer(flow: Connection, verify: Callable[[ssl.SSLObject], None]) -> No
 
 
 async def listen_tcp(local: Address, receiver: Receiver) -> Listener:
-    """Listen for peers. Raises :class:`FlowError`."""
+    """Listen for peers (RFC 3261 section 18.2.1). Raises :class:`FlowError`."""
     listener = StreamListener(receiver, "tcp")
     await listener.start(local)
     return listener
 
 
 async def listen_tls(local: Address, receiver: Receiver, options: TlsOptions) -> Listener:
-    """Listen for peers over TLS. Raises :class:`TlsError` and :class:`FlowError`."""
+    """Listen for peers over TLS (RFC 3261 section 26.2.1). Raises :class:`TlsError` and :class:`FlowError`."""
     listener = StreamListener(receiver, "tls")
     await listener.start(local, await asyncio.to_thread(server_context, options))
     return listener

@@ -1,4 +1,4 @@
-"""TLS for SIP: contexts, whose certificate it is (RFC 5922), and errors that say in words what is wrong.
+"""TLS for SIP: contexts, whose certificate it is (RFC 5922 section 7), and errors that say in words what is wrong.
 
 The chain is verified by OpenSSL; the name is verified here, before anything is sent, because a SIP domain is not
 matched as a web host is: a URI in the certificate counts, a wildcard does not.
@@ -22,7 +22,10 @@ HANDSHAKE_WITHIN: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class TlsOptions:
-    """How we trust and who we are. Files are PEM, and are read for each connection, so a renewed one is taken."""
+    """How we trust and who we are (RFC 3261 section 26.3.1).
+
+    Files are PEM, and are read for each connection, so a renewed one is taken.
+    """
 
     ca_file: Path | None = None
     """Authorities to trust; None: those of the system. At a listener: whose clients are let in; None: everybody."""
@@ -35,7 +38,7 @@ class TlsOptions:
 
 
 class TlsProblem(Enum):
-    """What is wrong."""
+    """What is wrong, much as the alerts of RFC 8446 section 6.2 have it."""
 
     FILES = "files"
     """Our own files cannot be read."""
@@ -57,7 +60,7 @@ class TlsProblem(Enum):
 
 
 class TlsError(FlowError):
-    """TLS could not be set up."""
+    """TLS could not be set up (RFC 3261 section 26.2.1)."""
 
     def __init__(self, problem: TlsProblem, words: str) -> None:
         super().__init__(words)
@@ -100,7 +103,10 @@ _REASON_WORDS = {
 
 
 def client_context(options: TlsOptions) -> ssl.SSLContext:
-    """Return a context for connections that we open; reads files. Raises :class:`TlsError`."""
+    """Return a context for connections that we open (RFC 3261 section 26.3.1).
+
+    Reads files. Raises :class:`TlsError`.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # The name is compared in verify_name, by SIP's rules.
     context.check_hostname = False
@@ -111,7 +117,7 @@ def client_context(options: TlsOptions) -> ssl.SSLContext:
 
 
 def server_context(options: TlsOptions) -> ssl.SSLContext:
-    """Return a context for a listener; reads files. Raises :class:`TlsError`."""
+    """Return a context for a listener (RFC 3261 section 26.3.1); reads files. Raises :class:`TlsError`."""
     if options.cert_file is None:
         raise TlsError(TlsProblem.FILES, "a listener needs a certificate: set cert-file")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -121,7 +127,7 @@ def server_context(options: TlsOptions) -> ssl.SSLContext:
 
 
 def verify_name(connection: ssl.SSLObject, domain: str) -> None:
-    """Check that the peer's certificate stands for a SIP domain (RFC 5922). Raises :class:`TlsError`."""
+    """Check that the peer's certificate stands for a SIP domain (RFC 5922 section 7.3). Raises :class:`TlsError`."""
     _verify(connection, [domain], stands_for_domain)
 
 
@@ -131,7 +137,10 @@ def verify_web_host(connection: ssl.SSLObject, hosts: list[str]) -> None:
 
 
 def tls_error(error: BaseException, peer: str) -> TlsError | None:
-    """Say in words what an exception of a handshake with ``peer`` means; None where it is none of TLS."""
+    """Say in words what an exception of a handshake with ``peer`` means, such as an alert (RFC 8446 section 6.2).
+
+    None where it is none of TLS.
+    """
     if isinstance(error, ssl.SSLCertVerificationError):
         known = _CERTIFICATE_WORDS.get(error.verify_code)
         problem, words = known or (TlsProblem.OTHER, f"its certificate does not verify: {error.verify_message}")
@@ -144,7 +153,7 @@ def tls_error(error: BaseException, peer: str) -> TlsError | None:
 
 
 def closed_error(peer: str) -> TlsError:
-    """Say that the peer ended the handshake without saying why."""
+    """Say that the peer ended the handshake without saying why, by no alert of RFC 8446 section 6."""
     words = "it closed the connection during the handshake: it speaks no TLS at this port, or does not want ours"
     return TlsError(TlsProblem.CLOSED, f"no TLS to {peer}: {words}")
 

@@ -10,14 +10,14 @@ from dialog_sip.aio.flow import Flow
 
 
 class Direction(Enum):
-    """Seen from here."""
+    """Seen from here: whether the transport sent or received it (RFC 3261 section 18)."""
 
     SENT = "sent"
     RECEIVED = "received"
 
 
 class Trace(NamedTuple):
-    """One message on the wire."""
+    """One message on the wire (RFC 3261 section 7)."""
 
     at: float
     """Seconds of the event loop's monotonic clock."""

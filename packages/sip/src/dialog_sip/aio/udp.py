@@ -20,7 +20,10 @@ MAX_PEERS = 10_000
 
 
 class UdpFlow(Flow):
-    """A connected socket of our own: the kernel drops what others send, and says when nobody listens over there."""
+    """A connected socket of our own (RFC 3261 section 18.1).
+
+    The kernel drops what others send, and says when nobody listens over there.
+    """
 
     def __init__(self, sock: socket.socket, receiver: Receiver) -> None:
         super().__init__("udp", plain_address(sock.getsockname()), plain_address(sock.getpeername()), receiver)
@@ -70,7 +73,7 @@ class UdpFlow(Flow):
 
 
 class UdpPeerFlow(Flow):
-    """One peer of a listening socket."""
+    """One peer of a listening socket (RFC 3261 section 18.2)."""
 
     def __init__(self, listener: UdpListener, remote: Address, receiver: Receiver) -> None:
         super().__init__("udp", listener.local_towards(remote), remote, receiver)
@@ -96,7 +99,7 @@ class UdpPeerFlow(Flow):
 
 
 class UdpListener(Listener):
-    """A bound socket that serves many peers."""
+    """A bound socket that serves many peers (RFC 3261 section 18.2.1)."""
 
     def __init__(self, sock: socket.socket, receiver: Receiver) -> None:
         self._socket = sock
@@ -169,12 +172,12 @@ def _judge(error: OSError) -> None:
 
 
 async def open_udp(remote: Address, receiver: Receiver, local: Address | None = None) -> Flow:
-    """Open a flow to a peer. Raises :class:`FlowError`."""
+    """Open a flow to a peer (RFC 3261 section 18.1.1). Raises :class:`FlowError`."""
     return UdpFlow(await _bound_socket(remote, local, connect=True), receiver)
 
 
 async def listen_udp(local: Address, receiver: Receiver) -> Listener:
-    """Bind a socket for peers. Raises :class:`FlowError`."""
+    """Bind a socket for peers (RFC 3261 section 18.2.1). Raises :class:`FlowError`."""
     return UdpListener(await _bound_socket(local, local, connect=False), receiver)
 
 

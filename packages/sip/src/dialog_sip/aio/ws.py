@@ -45,7 +45,7 @@ _log.setLevel(logging.WARNING)
 
 
 class WsClientFlow(WsFlow):
-    """The end that opened the websocket."""
+    """The end that opened the websocket (RFC 6455 section 4.1, RFC 7118 section 4.1)."""
 
     def __init__(self, receiver: Receiver, transport: str, remote: Address, handshake: Handshake) -> None:
         uri = WebSocketURI(transport == "wss", remote[0], remote[1], handshake.location, "", None, None)
@@ -106,7 +106,7 @@ class WsClientFlow(WsFlow):
 
 
 class WsServerFlow(WsFlow):
-    """The end at a listener."""
+    """The end at a listener (RFC 6455 section 4.2, RFC 7118 section 4.1)."""
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ class WsServerFlow(WsFlow):
 
 
 class WsListener(StreamListener):
-    """A listening socket for websockets."""
+    """A listening socket for websockets (RFC 6455 section 4.2)."""
 
     def make_flow(self) -> Connection:
         """Make the flow of a connection (called by asyncio)."""
@@ -161,7 +161,10 @@ class WsListener(StreamListener):
 
 
 async def open_ws(remote: Address, receiver: Receiver, local: Address | None = None, *, handshake: Handshake) -> Flow:
-    """Open a websocket. Raises :class:`HandshakeError` where the peer takes none, else :class:`FlowError`."""
+    """Open a websocket (RFC 7118 section 4.1).
+
+    Raises :class:`HandshakeError` where the peer takes none, else :class:`FlowError`.
+    """
     check_handshake(handshake)
     flow = await open_stream(lambda: WsClientFlow(receiver, "ws", remote, handshake), remote, local)
     return await _shaken(flow)
@@ -176,7 +179,7 @@ async def open_wss(
     options: TlsOptions,
     domain: str,
 ) -> Flow:
-    """Open a websocket over TLS; the certificate is for the handshake's host or for ``domain``.
+    """Open a websocket over TLS (RFC 7118 section 4.1); the certificate is for the handshake's host or for ``domain``.
 
     Raises :class:`TlsError`, :class:`HandshakeError` or :class:`FlowError`.
     """
@@ -200,7 +203,7 @@ async def _shaken(flow: WsClientFlow) -> Flow:
 
 
 async def listen_ws(local: Address, receiver: Receiver, options: TlsOptions | None = None) -> Listener:
-    """Listen for websockets, with ``options`` over TLS. Raises :class:`FlowError`."""
+    """Listen for websockets (RFC 7118 section 4.1), with ``options`` over TLS. Raises :class:`FlowError`."""
     listener = WsListener(receiver, "ws" if options is None else "wss")
     context: ssl.SSLContext | None = None
     if options is not None:

@@ -1,4 +1,4 @@
-"""One websocket as a flow, whichever end it is: frames in, frames out (RFC 7118).
+"""One websocket as a flow, whichever end it is: frames in, frames out (RFC 7118 section 4.2).
 
 The frames are the business of ``websockets``' sans-I/O protocols. Messages go out as text where they are UTF-8, else
 as binary, and come in as either. Keepalive is a Ping frame, which the peer must answer (RFC 6455 section 5.5.2). Who
@@ -23,7 +23,7 @@ from dialog_sip.framer import PING, PONG
 
 
 class WsFlow(Connection):
-    """One websocket; see :class:`WsClientFlow` and :class:`WsServerFlow` for its two ends."""
+    """One websocket (RFC 7118 section 4.2); see :class:`WsClientFlow` and :class:`WsServerFlow` for its two ends."""
 
     def __init__(
         self,

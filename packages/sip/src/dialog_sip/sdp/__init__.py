@@ -1,4 +1,4 @@
-"""Session descriptions (RFC 8866) of PBXs and of browsers: read, write, offer and answer (RFC 3264).
+"""Session descriptions (RFC 8866 section 5) of PBXs and of browsers: read, write, offer and answer (RFC 3264).
 
 Reading is total: any text gives a :class:`Session` or raises :class:`SdpError`. What is not understood survives a
 round trip.

@@ -15,7 +15,7 @@ from dialog_sip.sdp.values import Crypto, Direction, ExtMap, Fingerprint, Group,
 
 
 class Rule(NamedTuple):
-    """How one attribute is kept. ``read`` raises :class:`ValueError` for what it cannot read."""
+    """How one attribute is kept (RFC 8866 section 6). ``read`` raises :class:`ValueError` for what it cannot read."""
 
     attribute: str
     field: str

@@ -14,7 +14,10 @@ BUNDLE = "BUNDLE"
 
 
 class BundlePolicy(StrEnum):
-    """Which sections of an offer have a transport of their own, for peers that do not bundle."""
+    """Which sections of an offer have a transport of their own (RFC 9429 section 4.1.1).
+
+    It is for peers that do not bundle.
+    """
 
     BALANCED = "balanced"
     """The first of each kind."""
@@ -25,8 +28,9 @@ class BundlePolicy(StrEnum):
 
 
 def offer_bundle(session: Session, policy: BundlePolicy = BundlePolicy.BALANCED) -> Session:
-    """Return an offer that bundles all sections that have a mid; those without a transport are ``bundle-only``.
+    """Return an offer that bundles all sections that have a mid (RFC 9143 section 7.2).
 
+    Those without a transport are ``bundle-only`` (section 6).
     A section that is bundle-only has port 0 and no transport attributes: a peer that does not bundle declines it.
     """
     own = _with_transport(session.media, policy)
@@ -68,7 +72,7 @@ def transport_of(session: Session, media: Media) -> Media:
 
 
 def is_bundled(session: Session, mids: Collection[str]) -> bool:
-    """Tell whether all these sections share one transport."""
+    """Tell whether all these sections share one transport (RFC 9143 section 5)."""
     group = session.bundled()
     return bool(mids) and all(mid in group for mid in mids)
 

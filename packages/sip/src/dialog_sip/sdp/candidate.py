@@ -12,7 +12,7 @@ _PREFIX = "candidate:"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One address where media may be sent."""
+    """One address where media may be sent (RFC 8839 section 5.1)."""
 
     foundation: str
     component: int

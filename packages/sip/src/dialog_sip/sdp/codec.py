@@ -12,7 +12,7 @@ MAX_PAYLOAD_TYPE = 127
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One payload type of a media section."""
+    """One payload type of a media section (RFC 8866 sections 6.6 and 6.15)."""
 
     payload_type: int
     name: str = ""
@@ -44,7 +44,7 @@ class Codec:
 
 
 def parse_rtpmap(text: str) -> Codec:
-    """Read ``111 opus/48000/2``. Raises :class:`SdpError`."""
+    """Read ``111 opus/48000/2`` (RFC 8866 section 6.6). Raises :class:`SdpError`."""
     payload_type, encoding, *_ = words(text, 2)
     name, _, rest = encoding.partition("/")
     clock_rate, _, channels = rest.partition("/")

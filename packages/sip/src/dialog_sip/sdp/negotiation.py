@@ -1,4 +1,4 @@
-"""Offer and answer (RFC 3264) as plain functions over sessions."""
+"""Offer and answer (RFC 3264 sections 5 to 8) as plain functions over sessions."""
 
 from __future__ import annotations
 

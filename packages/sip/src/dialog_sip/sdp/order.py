@@ -12,5 +12,5 @@ _RANKS = {letter: rank for rank, letters in enumerate(_ORDER) for letter in lett
 
 
 def in_order(lines: Iterable[Line]) -> tuple[Line, ...]:
-    """Sort lines other than ``a=``; unknown ones go to the end, equals keep their places."""
+    """Sort lines other than ``a=``; unknown ones go to the end, equals keep their places (RFC 8866 section 5)."""
     return tuple(sorted(lines, key=lambda line: _RANKS.get(line.type, len(_ORDER))))

@@ -33,7 +33,7 @@ _RTP = re.compile(r"(^|/)S?AVPF?$", re.IGNORECASE)
 
 
 def parse_sdp(text: str | bytes) -> Session:
-    """Read a session description. Raises :class:`SdpError` for what is none."""
+    """Read a session description (RFC 8866 section 5). Raises :class:`SdpError` for what is none."""
     if len(text) > MAX_LENGTH:
         raise SdpError(f"longer than {MAX_LENGTH}")
     if isinstance(text, bytes):

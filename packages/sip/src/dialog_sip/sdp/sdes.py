@@ -1,4 +1,4 @@
-"""Keys in SDP (RFC 4568, with the suites of RFC 6188 and RFC 7714): read, written, offered and answered.
+"""Keys in SDP (RFC 4568 sections 4-6, with the suites of RFC 6188 and RFC 7714): read, written, offered and answered.
 
 The keys are secret: they stay out of every ``repr`` and out of the words of errors.
 """
@@ -20,7 +20,7 @@ MAX_LIFETIME_BITS = 48
 
 
 class Suite(NamedTuple):
-    """What a crypto suite needs."""
+    """What a crypto suite needs (RFC 4568 section 6.2)."""
 
     key_length: int
     """Bytes of the master key."""
@@ -51,7 +51,7 @@ USUAL: Final = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
 
 @dataclass(frozen=True, slots=True)
 class CryptoKey:
-    """One master key of a line: ``inline:<base64>|lifetime|MKI:length``."""
+    """One master key of a line: ``inline:<base64>|lifetime|MKI:length`` (RFC 4568 section 6.1)."""
 
     secret: bytes = field(repr=False)
     """Master key and master salt, one after the other."""
@@ -90,7 +90,10 @@ class CryptoKey:
 
 
 def keys_of(crypto: Crypto) -> tuple[CryptoKey, ...]:
-    """Return the keys of a line, of the length that its suite needs. Raises :class:`SdpError`."""
+    """Return the keys of a line, of the length that its suite needs (RFC 4568 section 6.1).
+
+    Raises :class:`SdpError`.
+    """
     suite = SUITES.get(crypto.suite)
     if suite is None:
         raise SdpError("a crypto suite that is not known")
@@ -103,7 +106,10 @@ def keys_of(crypto: Crypto) -> tuple[CryptoKey, ...]:
 
 
 def make_crypto(tag: int, suite: str, random_bytes: Callable[[int], bytes]) -> Crypto:
-    """Return a line with a new key. ``random_bytes`` is :func:`secrets.token_bytes`, or the test's own."""
+    """Return a line with a new key (RFC 4568 section 6.1).
+
+    ``random_bytes`` is :func:`secrets.token_bytes`, or the test's own.
+    """
     return Crypto(tag, suite, str(CryptoKey(random_bytes(SUITES[suite].length))))
 
 
@@ -132,7 +138,10 @@ def answer_crypto(
 
 
 def matching_crypto(ours: Sequence[Crypto], answered: Sequence[Crypto]) -> tuple[Crypto, Crypto] | None:
-    """Return our line and the peer's that an answer chose by its tag; None where it chose none, or another suite."""
+    """Return our line and the peer's that an answer chose by its tag (RFC 4568 section 5.1.3).
+
+    None where it chose none, or another suite.
+    """
     if len(answered) != 1:
         return None
     [theirs] = answered

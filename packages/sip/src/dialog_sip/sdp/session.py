@@ -1,4 +1,4 @@
-"""A session description (RFC 8866) as frozen dataclasses. Change one with :func:`dataclasses.replace`."""
+"""A session description (RFC 8866 section 5) as frozen dataclasses. Change one with :func:`dataclasses.replace`."""
 
 from __future__ import annotations
 
@@ -88,7 +88,10 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """One media section. What stands at the session instead is found by the ``*_of`` methods of :class:`Session`."""
+    """One media section (RFC 8866 section 5.14).
+
+    What stands at the session instead is found by the ``*_of`` methods of :class:`Session`.
+    """
 
     kind: str
     """``audio``, ``video``, ``image``, ``application``."""
@@ -168,7 +171,7 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session description."""
+    """A session description (RFC 8866 section 5)."""
 
     origin: Origin
     media: tuple[Media, ...] = ()

@@ -29,7 +29,7 @@ MAX_BIT_RATE = 33_600
 
 @dataclass(frozen=True, slots=True)
 class T38Parameters:
-    """The attributes of a fax section; None: not said."""
+    """The attributes of a fax section (ITU-T T.38 section D.2.3.1); None: not said."""
 
     version: int = 0
     max_bit_rate: int | None = None
@@ -55,13 +55,14 @@ class T38Parameters:
 
 
 def is_fax(media: Media) -> bool:
-    """Tell whether a section is T.38."""
+    """Tell whether a section is T.38 (``image/t38`` of RFC 3362)."""
     return media.kind.lower() == "image" and any(name.lower() == "t38" for name in media.formats)
 
 
 def t38_of(media: Media) -> T38Parameters:
-    """Read the attributes of a fax section, however they are cased; what cannot be read counts as not said.
+    """Read the attributes of a fax section (ITU-T T.38 section D.2.3.1), however they are cased.
 
+    What cannot be read counts as not said.
     Flags come as ``T38FaxFillBitRemoval``, ``...:0`` and ``...:1``: all are in use.
     """
     found: dict[str, object] = {}
@@ -77,7 +78,7 @@ def t38_of(media: Media) -> T38Parameters:
 
 
 def answer_t38(offered: T38Parameters, ours: T38Parameters) -> T38Parameters:
-    """Return the answer: the lower version and rate, the flags of both, the offer's correction (annex D.2.3.1)."""
+    """Return the answer: the lower version and rate, the flags of both, the offer's correction (section D.2.3.1)."""
     rates = [rate for rate in (offered.max_bit_rate, ours.max_bit_rate) if rate is not None]
     return replace(
         ours,
@@ -92,7 +93,7 @@ def answer_t38(offered: T38Parameters, ours: T38Parameters) -> T38Parameters:
 
 
 def fax_section(port: int, parameters: T38Parameters) -> Media:
-    """Return a fax section to offer, or to answer with."""
+    """Return a fax section to offer, or to answer with (``image/t38`` of RFC 3362)."""
     return Media("image", port, "udptl", formats=("t38",), attributes=parameters.attributes())
 
 

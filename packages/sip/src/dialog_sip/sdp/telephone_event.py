@@ -16,7 +16,7 @@ MAX_EVENT = 255
 
 
 def is_telephone_event(codec: Codec) -> bool:
-    """Tell whether a payload type carries events."""
+    """Tell whether a payload type carries events (RFC 4733 section 2)."""
     return codec.name.lower() == NAME
 
 
@@ -33,7 +33,7 @@ def events_of(codec: Codec) -> frozenset[int]:
 
 
 def with_events(codec: Codec, events: Iterable[int]) -> Codec:
-    """Return the codec with these events in its ``fmtp``, as ranges."""
+    """Return the codec with these events in its ``fmtp``, as ranges (section 2.4.1)."""
     return replace(codec, fmtp=",".join(_ranges(sorted(set(events)))))
 
 
@@ -43,7 +43,7 @@ def event_codec(payload_type: int, clock_rate: int = 8000, events: Iterable[int]
 
 
 def event_codec_for(codecs: Iterable[Codec], audio: Codec) -> Codec | None:
-    """Return the events that go with an audio codec: those of its clock rate, else any."""
+    """Return the events that go with an audio codec: those of its clock rate, else any (section 2.1)."""
     found = [codec for codec in codecs if is_telephone_event(codec)]
     same = (codec for codec in found if codec.clock_rate == audio.clock_rate)
     return next(same, found[0] if found else None)

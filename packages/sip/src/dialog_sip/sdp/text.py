@@ -9,14 +9,17 @@ MAX_NUMBER_DIGITS = 20
 
 
 class SdpError(RemoteProtocolError, ValueError):
-    """The text is no session description that can be used. The peer is to blame: answer 488 or drop the event."""
+    """The text is no session description that can be used. The peer is to blame: answer 488 or drop the event.
+
+    RFC 3261 section 21.4.26 has the code.
+    """
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, status=488, reason="Not Acceptable Here", layer=Layer.BODY)
 
 
 def number(text: str, maximum: int = 2**64 - 1) -> int:
-    """Read an unsigned decimal number in ASCII digits. Raises :class:`SdpError`."""
+    """Read an unsigned decimal number in ASCII digits (RFC 8866 section 9). Raises :class:`SdpError`."""
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_NUMBER_DIGITS):
         raise SdpError(f"{text[:32]!r} is not a number")
     value = int(text)
@@ -26,7 +29,7 @@ def number(text: str, maximum: int = 2**64 - 1) -> int:
 
 
 def words(text: str, at_least: int) -> list[str]:
-    """Split at white space into at least so many words. Raises :class:`SdpError`."""
+    """Split at white space into at least so many words (RFC 8866 section 5). Raises :class:`SdpError`."""
     parts = text.split()
     if len(parts) < at_least:
         raise SdpError(f"{text[:64]!r} has too few fields")
@@ -34,7 +37,7 @@ def words(text: str, at_least: int) -> list[str]:
 
 
 def token(text: str) -> str:
-    """Return a value that is not empty and holds no white space. Raises :class:`SdpError`."""
+    """Return a value that is not empty and holds no white space (RFC 8866 section 9). Raises :class:`SdpError`."""
     if not text or text.split() != [text]:
         raise SdpError(f"{text[:32]!r} is not a token")
     return text

@@ -10,14 +10,14 @@ from dialog_sip.sdp.text import SdpError, number, token, words
 
 
 class Line(NamedTuple):
-    """A line that is kept as it came: its letter, and what follows ``=``."""
+    """A line that is kept as it came: its letter, and what follows ``=`` (RFC 8866 section 5)."""
 
     type: str
     value: str
 
 
 class Attribute(NamedTuple):
-    """``a=name`` or ``a=name:value`` that nobody here reads."""
+    """``a=name`` or ``a=name:value`` that nobody here reads (RFC 8866 section 5.13)."""
 
     name: str
     value: str | None = None

@@ -12,7 +12,7 @@ from dialog_sip.sdp.values import Line
 
 
 def write_sdp(session: Session) -> str:
-    """Return the description as text."""
+    """Return the description as text (RFC 8866 section 5)."""
     lines = [*_session(session)]
     for media in session.media:
         lines += _media(media)

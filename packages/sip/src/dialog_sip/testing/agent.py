@@ -44,7 +44,7 @@ _WITH_CONTACT = frozenset({"INVITE", "UPDATE", "REFER", "NOTIFY", "SUBSCRIBE"})
 
 
 class UserAgent:
-    """One user agent under a name. ``chance`` gives the random numbers of its retries."""
+    """One user agent under a name (RFC 3261 section 8). ``chance`` gives the random numbers of its retries."""
 
     def __init__(
         self,

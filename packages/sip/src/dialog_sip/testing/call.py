@@ -10,14 +10,17 @@ from dialog_sip.sip_dialog import IncomingInvite, OutgoingInvite, Output, SipSes
 
 
 class Agent(Protocol):
-    """Who has the call."""
+    """Who has the call: a user agent (RFC 3261 section 8)."""
 
     def flush(self, call: Call) -> None:
         """Do what the call wants to be done."""
 
 
 class Call:
-    """A call of a user agent. Call the methods of :attr:`machine` or :attr:`session`, then :meth:`flush`."""
+    """A call of a user agent (RFC 3261 section 13).
+
+    Call the methods of :attr:`machine` or :attr:`session`, then :meth:`flush`.
+    """
 
     def __init__(self, agent: Agent, machine: OutgoingInvite | IncomingInvite, peer: str) -> None:
         self.machine = machine

@@ -9,11 +9,11 @@ MAX_STEPS = 100_000
 
 
 class TimeLimitError(AssertionError):
-    """Timers fire without an end."""
+    """Timers fire without an end; those of RFC 3261 section 17 have one."""
 
 
 class ManualClock:
-    """A clock, and the timers that are driven by it."""
+    """A clock, and the timers that are driven by it, such as those of RFC 3261 section 17."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now

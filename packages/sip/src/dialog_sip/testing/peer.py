@@ -17,11 +17,11 @@ SDP = "application/sdp"
 
 
 class UnexpectedMessageError(AssertionError):
-    """What came is not what the script has next."""
+    """The message that came (RFC 3261 section 7) is not what the script has next."""
 
 
 class ScriptedPeer:
-    """One peer on the wire. It keeps what came until it is asked for."""
+    """One peer on the wire, without transactions (RFC 3261 section 17). It keeps what came until it is asked for."""
 
     def __init__(self, name: str, wire: Wire, transport: str = "udp") -> None:
         self.name = name

@@ -18,7 +18,10 @@ MAX_PACKETS = 10_000
 
 @dataclass(frozen=True)
 class MemoryFlow:
-    """A way to one peer; what transactions ask of a flow (:class:`~dialog_sip.transactions.events.FlowLike`)."""
+    """A way to one peer (RFC 3261 section 18).
+
+    It has what transactions ask of a flow (:class:`~dialog_sip.transactions.events.FlowLike`).
+    """
 
     local_name: str
     remote_name: str
@@ -45,7 +48,7 @@ class MemoryFlow:
 
 
 class Packet(NamedTuple):
-    """What went over the wire."""
+    """What went over the wire: a message (RFC 3261 section 7), or what is none."""
 
     at: float
     source: str
@@ -71,7 +74,7 @@ class Packet(NamedTuple):
 
 
 class Wire:
-    """Carries packets between those who are attached under a name."""
+    """Carries packets between those who are attached under a name, as transports do (RFC 3261 section 18)."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.packets: list[Packet] = []

@@ -1,4 +1,4 @@
-"""The shape of the library: small modules, a docstring for every public name, and the RFC that each module is of."""
+"""The shape of the library: small modules, and docstrings that say of which RFC, and which section, each part is."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ ROOT = Path(dialog_sip.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 MAX_LINES = 400
 CITATION = re.compile(r"RFC \d{4}")
+SECTION = re.compile(r"RFC \d{4}|sections? [A-Z]?\.?\d")
+"""A section alone is of the RFC that the module names."""
 OF_NO_RFC = {
     "aio/trace.py",
     "testing/__init__.py",
@@ -72,3 +74,14 @@ def test_every_public_name_has_a_docstring(path: Path) -> None:
 def test_a_module_cites_its_rfc(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     assert bool(CITATION.search(docstring)) != (str(path.relative_to(ROOT)) in OF_NO_RFC)
+
+
+@every_module
+def test_every_class_and_function_cites_its_section(path: Path) -> None:
+    kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    public = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, kinds)]
+    assert [
+        node.name
+        for node in public
+        if not node.name.startswith("_") and not SECTION.search(ast.get_docstring(node) or "")
+    ] == []

@@ -23,7 +23,7 @@ def event_of_failure(code: int) -> RegistrationEvent:
 
 
 def granted_expires(response: Response, contact: str, requested: int, dropped: Collection[str] = ()) -> int | None:
-    """Return for how many seconds our Contact is bound, None where the 2xx does not list it.
+    """Return for how many seconds our Contact is bound, None where the 2xx does not list it (section 10.2.4).
 
     The bindings of other devices are in there too. Ours may have been rewritten on its way. A 2xx that lists none at
     all breaks the RFC but is taken for what its sender means.

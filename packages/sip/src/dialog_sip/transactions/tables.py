@@ -33,7 +33,7 @@ from typing import Final, NamedTuple
 
 
 class State(Enum):
-    """States, named as in the RFC's figures."""
+    """States, named as in the figures of RFC 3261 section 17 and RFC 6026."""
 
     # Members are singletons; Enum's own hash is a Python function, and every message looks up several cells.
     __hash__ = object.__hash__

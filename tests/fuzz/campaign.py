@@ -51,7 +51,7 @@ def timed(run: object, data: bytes, repeats: int = 7) -> float:
 
 def campaign(target: str, seconds: float, seed: int) -> Tally:
     """Fuzz a target for so long. What it raises comes out, with the input as its note."""
-    from fuzz.targets import TARGETS
+    from fuzz.targets import READS, TARGETS
 
     run, tally, kept = TARGETS[target], Tally(), corpus(target)
     source = Mutations(kept, seed)
@@ -60,7 +60,7 @@ def campaign(target: str, seconds: float, seed: int) -> Tally:
     while waiting or time.monotonic() < until:
         data = waiting.pop() if waiting else source.next()
         try:
-            took = timed(run, data)
+            took = timed(run, data) / READS.get(target, 1)
         except Exception as error:
             error.add_note(f"target {target}, seed {seed}, input {data[:2000]!r}")
             raise
@@ -97,11 +97,11 @@ def with_coverage(target: str, seconds: float, seed: int, findings: Path) -> Non
     import atheris
 
     with atheris.instrument_imports(include=["dialog_sip"]):
-        from fuzz.targets import TARGETS
+        from fuzz.targets import READS, TARGETS
     run, tally = TARGETS[target], Tally()
 
     def one(data: bytes) -> None:
-        tally.note(data, timed(run, data))
+        tally.note(data, timed(run, data) / READS.get(target, 1))
         if tally.inputs % 50_000 == 0:
             print(f"{target}: {tally.inputs:,} inputs, worst {tally.worst * 1000:.2f} ms", flush=True)
 

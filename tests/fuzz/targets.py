@@ -168,3 +168,6 @@ TARGETS: Final[Mapping[str, Target]] = {
     "digest": digest,
     "streams": streams,
 }
+
+READS: Final[Mapping[str, int]] = {"streams": 2}
+"""How often a target has its whole input read, where more than once: the time for one input is that part of it."""

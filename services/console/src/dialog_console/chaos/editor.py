@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _CONNECT_WITHIN = 5.0
 _COMMAND_WITHIN = 30.0
 """Seconds: longer than PostgreSQL is ever stopped, or a late statement could undo the next one."""
+_TABLE_WITHIN = 30.0
 _PAUSE = 0.2
 _WRONG = "-but-wrong"
 """What stands behind the right password to make a wrong one: it is as secret as the right one."""
@@ -48,6 +49,7 @@ _LOST = (
     asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError,
     asyncpg.TransactionRollbackError, OSError, TimeoutError,
 )  # fmt: skip
+_HAS_TABLE = "SELECT to_regclass('sip_user_mappings') IS NOT NULL"
 _DELETE = "DELETE FROM sip_user_mappings WHERE sip_host = $1 AND sip_user = ANY($2)"
 
 
@@ -63,7 +65,10 @@ class Editor:
         self.done = 0
 
     async def fill(self, plan: Plan) -> None:
-        """Make the table of the start."""
+        """Fill the table, once it is there: a provisioner is ready a moment before it has made it."""
+        async with asyncio.timeout(_TABLE_WITHIN):
+            while not await (await self._connected()).fetchval(_HAS_TABLE):  # noqa: ASYNC110  nobody could tell us
+                await asyncio.sleep(_PAUSE)
         await self._do(Edit(0, Deed.COPY, plan.first))
 
     async def run(self, plan: Plan) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from dialog_schemas.calls import EndReason, Hangup
-from fixtures.baresip import BaresipFactory
+from fixtures.baresip import Baresip, BaresipFactory
 from fixtures.call_stage import CallStage, answer, receive
 from fixtures.kamailio import PASSWORD, KamailioFactory
 from fixtures.registrar_stage import RegistrarProcess
@@ -28,9 +28,10 @@ async def test_a_call_that_rings_ends_and_is_not_left_to_its_time_out(call_stage
     assert (ended.reason, ended.detail) == (EndReason.ERROR, "the registrar is gone")
 
 
-async def test_a_call_that_rings_goes_on_at_the_address_of_before(
+async def rings_at_bob(
     call_stage: CallStage, kamailio: KamailioFactory, baresip: BaresipFactory
-) -> None:
+) -> tuple[RegistrarProcess, Baresip]:
+    """Call a phone behind Kamailio, which rings and does not answer."""
     pbx = await kamailio(challenge_calls=True)
     call_stage.port = pbx.port
     phone = await baresip("bob", pbx.address, PASSWORD, answers=False)
@@ -38,6 +39,13 @@ async def test_a_call_that_rings_goes_on_at_the_address_of_before(
     registrar = await call_stage.open(register=True)
     await call_stage.start("bob")
     await call_stage.event("call-remote-ringing")
+    return registrar, phone
+
+
+async def test_a_call_that_rings_goes_on_at_the_address_of_before(
+    call_stage: CallStage, kamailio: KamailioFactory, baresip: BaresipFactory
+) -> None:
+    registrar, phone = await rings_at_bob(call_stage, kamailio, baresip)
     next_process = await kill_and_start(call_stage, registrar)
     await next_process.has_logged("SIP/2.0 180")
     await phone.accept()
@@ -50,13 +58,7 @@ async def test_a_call_that_rings_goes_on_at_the_address_of_before(
 async def test_an_invite_that_is_cancelled_while_the_registrar_is_down_stops_ringing(
     call_stage: CallStage, kamailio: KamailioFactory, baresip: BaresipFactory
 ) -> None:
-    pbx = await kamailio(challenge_calls=True)
-    call_stage.port = pbx.port
-    phone = await baresip("bob", pbx.address, PASSWORD, answers=False)
-    await phone.registered()
-    registrar = await call_stage.open(register=True)
-    await call_stage.start("bob")
-    await call_stage.event("call-remote-ringing")
+    registrar, phone = await rings_at_bob(call_stage, kamailio, baresip)
     registrar.kill()
     await registrar.process.wait()
     await call_stage.command(Hangup(call_id="call-1"))
